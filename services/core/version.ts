@@ -1,0 +1,37 @@
+import { z } from 'zod';
+
+/** What a version is: a Cog model's code (or image) and the interface that it promised. Never changed, never rerouted. */
+export const versionSchema = z.object({
+  /** SHA-256 of the content, 64 hex digits. */
+  id: z.string(),
+  /** `owner/name` */
+  model: z.string(),
+  createdAt: z.number(),
+  cogVersion: z.string(),
+  openapiSchema: z.record(z.string(), z.json()),
+  /** Predictions that one instance runs at once. */
+  concurrency: z.int().positive(),
+  /** Whether the output is an iterator, whose elements are shown as they come. */
+  streams: z.boolean(),
+});
+export type Version = z.infer<typeof versionSchema>;
+
+/** Whether a version's output is an iterator, by the schema that Cog writes for it. */
+export function outputStreams(openapiSchema: Readonly<Record<string, unknown>>): boolean {
+  return outputOf(openapiSchema)['x-cog-array-type'] === 'iterator';
+}
+
+/** Whether the elements of the output read as one text (`ConcatenateIterator`). */
+export function outputConcatenates(openapiSchema: Readonly<Record<string, unknown>>): boolean {
+  return outputOf(openapiSchema)['x-cog-array-display'] === 'concatenate';
+}
+
+function outputOf(openapiSchema: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return member(member(member(openapiSchema, 'components'), 'schemas'), 'Output');
+}
+
+function member(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return {};
+  const found = (value as Record<string, unknown>)[name];
+  return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {};
+}

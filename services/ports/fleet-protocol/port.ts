@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { failureSchema } from '../../core/job.ts';
+import { poolSchema, type poolStateSchema } from '../../core/pool.ts';
+
+/** Rises when a peer of the release before could not understand a message any more. */
+export const protocolVersion = 1;
+/** Header that carries `protocolVersion` over HTTP. */
+export const protocolHeader = 'mimeo-fleet-protocol';
+
+/** A lease that is not renewed for this long is lost. */
+export const leaseSeconds = 60;
+/** How often a runner renews its leases. */
+export const heartbeatSeconds = 15;
+/** Most seconds that one long poll may be held. */
+export const maxPollSeconds = 20;
+/** Most characters of logs that are kept for a job; the middle is cut. */
+export const maxLogCharacters = 1024 * 1024;
+
+const jsonSchema = z.json();
+const jobRefSchema = z.object({ id: z.string(), attempt: z.int().positive() });
+/** A job under one lease. */
+export type JobRef = z.infer<typeof jobRefSchema>;
+
+export const leaseRequestSchema = z.object({
+  instance: z.string().min(1).max(200),
+  waitSeconds: z.number().min(0).max(maxPollSeconds),
+});
+export type LeaseRequest = z.infer<typeof leaseRequestSchema>;
+
+export const assignmentSchema = jobRefSchema.extend({
+  kind: z.enum(['prediction', 'training']),
+  version: z.string(),
+  input: z.record(z.string(), jsonSchema),
+  traceparent: z.string().nullable(),
+});
+/** A job to run, held under a lease until it ends, is given back or the lease expires. */
+export type Assignment = z.infer<typeof assignmentSchema>;
+
+export const outcomeSchema = z.discriminatedUnion('status', [
+  z.object({
+    status: z.literal('succeeded'),
+    output: jsonSchema,
+    /** What Cog reported, milliseconds. */
+    predictMs: z.number().nonnegative().nullable(),
+    /** Metrics that the model recorded itself. */
+    metrics: z.record(z.string(), jsonSchema),
+  }),
+  z.object({
+    status: z.literal('failed'),
+    failure: failureSchema,
+    /** What had been put out before it failed; null where nothing had. */
+    output: jsonSchema,
+    predictMs: z.number().nonnegative().nullable(),
+    metrics: z.record(z.string(), jsonSchema),
+  }),
+]);
+export type ReportedOutcome = z.infer<typeof outcomeSchema>;
+
+export const runnerEventSchema = z.discriminatedUnion('type', [
+  /** One more element of an iterator's output; `index` counts from 0 in each attempt. */
+  z.object({ type: z.literal('output'), index: z.int().nonnegative(), chunk: jsonSchema }),
+  /** What the model printed since the last event of this type. */
+  z.object({ type: z.literal('logs'), text: z.string() }),
+  /**
+   * The end. `logs` are whole. `acceptedAfterMs`: from the lease to the model server's acceptance.
+   * For a job that was canceled meanwhile this keeps its output and logs, and changes nothing else.
+   */
+  z.object({
+    type: z.literal('ended'),
+    outcome: outcomeSchema,
+    logs: z.string(),
+    acceptedAfterMs: z.number().nonnegative(),
+  }),
+]);
+export type RunnerEvent = z.infer<typeof runnerEventSchema>;
+
+export const reportSchema = jobRefSchema.extend({ events: z.array(runnerEventSchema).min(1) });
+export type Report = z.infer<typeof reportSchema>;
+
+export const heartbeatRequestSchema = z.object({
+  instance: z.string().min(1).max(200),
+  jobs: z.array(jobRefSchema).max(1000),
+});
+export type HeartbeatRequest = z.infer<typeof heartbeatRequestSchema>;
+
+export const stopListSchema = z.object({ stop: z.array(jobRefSchema) });
+/** Jobs that the runner must stop: canceled, or no longer its own. */
+export type StopList = z.infer<typeof stopListSchema>;
+
+export const demandRequestSchema = z.object({ waitSeconds: z.number().min(0).max(maxPollSeconds) });
+export type DemandRequest = z.infer<typeof demandRequestSchema>;
+
+export const demandSchema = z.object({
+  pools: z.array(
+    z.object({
+      pool: poolSchema,
+      queued: z.int().nonnegative(),
+      running: z.int().nonnegative(),
+      /** Epoch ms; null where nothing is queued. */
+      oldestQueuedAt: z.number().nullable(),
+      /** Seconds that recent jobs ran, newest last. */
+      runSeconds: z.array(z.number()),
+    }),
+  ),
+});
+/** Every pool that has unfinished jobs, or had some in the last minutes. */
+export type Demand = z.infer<typeof demandSchema>;
+export type PoolDemand = Demand['pools'][number];
+
+export const refuseRequestSchema = z.object({ pool: z.string(), failure: failureSchema, logs: z.string() });
+/** Ends every waiting job of a pool that cannot serve. */
+export type RefuseRequest = z.infer<typeof refuseRequestSchema>;
+
+/** What a runner says to the control plane. Each call is scoped to the runner's own pool. */
+export interface RunnerProtocol {
+  /** The next job of the runner's pool, or null after `waitSeconds` or when `signal` aborts. */
+  lease(request: LeaseRequest, signal?: AbortSignal): Promise<Assignment | null>;
+  /** Renews the leases of running jobs. */
+  heartbeat(request: HeartbeatRequest): Promise<StopList>;
+  /** Long poll for jobs of this instance that must stop; empty after `waitSeconds`. */
+  watch(request: LeaseRequest, signal?: AbortSignal): Promise<StopList>;
+  /**
+   * Progress and end of one job, in order.
+   * @throws ProblemError `stale_attempt` where the lease has moved on: stop the job, its result is not wanted
+   */
+  report(report: Report): Promise<void>;
+  /** Puts a job back that this runner cannot finish. A job that is not its own any more is left alone. */
+  giveBack(job: JobRef): Promise<void>;
+}
+
+/** What a director says to the control plane. */
+export interface DirectorProtocol {
+  /** Demand now if something changed since the last call, else at the next change or after `waitSeconds`. */
+  demand(request: DemandRequest, signal?: AbortSignal): Promise<Demand>;
+  /** What a pool is like now. */
+  reportPool(state: z.infer<typeof poolStateSchema>): Promise<void>;
+  refuse(request: RefuseRequest): Promise<void>;
+}
+
+export type FleetProtocol = RunnerProtocol & DirectorProtocol;

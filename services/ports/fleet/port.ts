@@ -1,0 +1,21 @@
+import type { Instance, Pool } from '../../core/pool.ts';
+
+/**
+ * Runs instances. It is told how many a pool should have and tells what is there; it decides nothing.
+ * Stopping an instance means: no new job, what runs is finished or given back, then it goes.
+ */
+export interface Fleet {
+  /** Most instances that this fleet can hold in all; checked here whatever it is asked for. */
+  readonly capacity: number;
+  /**
+   * Starts or stops instances until the pool has `replicas`. Returns at once; progress shows in `observe`.
+   * Only idle instances are stopped, the longest idle first; failed ones are cleared away. At most `capacity` in all.
+   */
+  apply(pool: Pool, replicas: number): Promise<void>;
+  /** Every instance there is, of every pool. */
+  observe(): Promise<readonly Instance[]>;
+  /** Calls back whenever something that `observe` tells has changed. Returns a function that stops it. */
+  onChange(listener: () => void): () => void;
+  /** Drains every instance: jobs are given back after `graceMs`, and nothing is left running. */
+  close(options: { readonly graceMs: number }): Promise<void>;
+}
