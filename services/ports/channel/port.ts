@@ -12,6 +12,7 @@ export interface ChannelEvent {
 
 /** What a late reader gets first: what is remembered after `after`, and whether anything before that was forgotten. */
 export interface Replay {
+  /** With a `gap`: everything that is remembered, so that a reader can join it to the stored output by the ids. */
   readonly events: readonly ChannelEvent[];
   /** True where `after` is unknown here or the memory no longer reaches back to it: read the stored output instead. */
   readonly gap: boolean;

@@ -17,7 +17,7 @@ export const maxPollSeconds = 20;
 export const maxLogCharacters = 1024 * 1024;
 
 const jsonSchema = z.json();
-const jobRefSchema = z.object({ id: z.string(), attempt: z.int().positive() });
+export const jobRefSchema = z.object({ id: z.string(), attempt: z.int().positive() });
 /** A job under one lease. */
 export type JobRef = z.infer<typeof jobRefSchema>;
 

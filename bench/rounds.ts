@@ -1,0 +1,52 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Target } from './load.ts';
+import type { LoadProcess } from './load-process.ts';
+import { figuresOf, type RoundFigures, type RoundPair } from './summary.ts';
+
+/** Lets what a server does after its last answer end before the other one's round. */
+const settleMs = 200;
+
+export interface Pairing {
+  readonly bare: Target;
+  readonly mimeo: Target;
+  readonly clients: number;
+  /** Pairs that are kept; one more goes before them to warm both sides up. */
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly say: (line: string) => void;
+}
+
+/**
+ * Rounds on both servers in turn, each pair beginning with the side that the last one ended with.
+ * @returns the pairs, and how many predictions Mimeo has made for them and for the warming up
+ */
+export async function runPairs(
+  load: LoadProcess,
+  { bare, mimeo, clients, rounds, seconds, say }: Pairing,
+): Promise<{ readonly pairs: readonly RoundPair[]; readonly mimeoPredictions: number }> {
+  let mimeoPredictions = 0;
+  const run = async (target: Target): Promise<RoundFigures> => {
+    await delay(settleMs);
+    const result = await load.run({ target, clients, seconds });
+    if (target.kind === 'mimeo') mimeoPredictions += result.latenciesMs.length + result.uncounted;
+    return figuresOf(result);
+  };
+  const pairs: RoundPair[] = [];
+  for (let round = 0; round <= rounds; round += 1) {
+    const pair =
+      round % 2 === 0
+        ? { bare: await run(bare), mimeo: await run(mimeo) }
+        : { mimeo: await run(mimeo), bare: await run(bare) };
+    say(
+      `${clients} client${clients === 1 ? '' : 's'}, ${round === 0 ? 'warm-up' : `pair ${round}`}: ${inWords(pair)}`,
+    );
+    if (round > 0) pairs.push(pair);
+  }
+  return { pairs, mimeoPredictions };
+}
+
+function inWords({ bare, mimeo }: RoundPair): string {
+  const side = ({ p50Ms, p99Ms, perSecond }: RoundFigures) =>
+    `p50 ${p50Ms.toFixed(2)} p99 ${p99Ms.toFixed(1)} ms ${Math.round(perSecond)}/s`;
+  return `bare ${side(bare)}, Mimeo ${side(mimeo)}`;
+}

@@ -1,0 +1,147 @@
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { bodyLimit } from 'hono/body-limit';
+import { createMiddleware } from 'hono/factory';
+import type { Logger } from 'pino';
+import { ProblemError } from '../core/errors.ts';
+import type { HardwareCatalogue } from '../core/hardware.ts';
+import { Accounts } from '../data/accounts.ts';
+import type { JobFlow } from '../data/job-flow.ts';
+import { Models } from '../data/models.ts';
+import { Pools } from '../data/pools.ts';
+import type { Channel } from '../ports/channel/port.ts';
+import type { Queue } from '../ports/queue/port.ts';
+import type { Table } from '../ports/table/port.ts';
+import { type ApiEnv, authenticate } from './auth.ts';
+import { Catalogue } from './catalogue.ts';
+import { Dispatch } from './dispatch.ts';
+import { FleetTokens } from './fleet-tokens.ts';
+import { Predictions } from './predictions.ts';
+import { handleErrors, handleInvalid, handleNotFound } from './problems.ts';
+import { accountRoutes } from './routes/account.ts';
+import { fleetRoutes } from './routes/fleet.ts';
+import { healthRoutes } from './routes/health.ts';
+import { modelRoutes } from './routes/models.ts';
+import { objectRoutes, type ServedObjects } from './routes/objects.ts';
+import { predictionRoutes } from './routes/predictions.ts';
+import { streamRoutes } from './routes/streams.ts';
+import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
+
+/** Longest JSON body, bytes; larger inputs are files. */
+const maxBodyBytes = 10 * 1024 * 1024;
+
+/** What the api needs of the world. */
+export interface ApiParts {
+  readonly table: Table;
+  readonly queue: Queue;
+  readonly channel: Channel;
+  readonly flow: JobFlow;
+  readonly hardware: HardwareCatalogue;
+  readonly builder: SourceBuilder;
+  /** Most bytes that the files of a pushed model may have together. */
+  readonly maxSourceBytes: number;
+  /** Of this server as its clients reach it, without a slash at the end; known once it listens. */
+  readonly publicUrl: () => string;
+  /** Given where the api itself serves the signed URLs of objects. */
+  readonly servedObjects?: ServedObjects;
+  /** Signs stream URLs and fleet tokens; 32 bytes. */
+  readonly signingKey: Buffer;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+export interface Api {
+  readonly app: OpenAPIHono<ApiEnv>;
+  /** The control plane's side of the fleet protocol, for peers in the same process. */
+  readonly dispatch: Dispatch;
+  readonly fleetTokens: FleetTokens;
+  /** From now on `/readyz` tells load balancers to send nothing more. */
+  readonly drain: () => void;
+}
+
+/** The public API, the streams and the control plane's side of the fleet protocol. */
+export async function createApi(parts: ApiParts): Promise<Api> {
+  const { table, channel, hardware, publicUrl, signingKey, now, flow } = parts;
+  const models = new Models(table);
+  const accounts = new Accounts(table);
+  const pools = new Pools(table);
+  const catalogue = new Catalogue(models);
+  const fleetTokens = new FleetTokens(signingKey, now);
+  const dispatch = new Dispatch({ flow, pools, queue: parts.queue, channel, now });
+  await dispatch.start();
+  const predictions = new Predictions({ flow, pools, channel, hardware, publicUrl, signingKey, now });
+  let draining = false;
+
+  const app = new OpenAPIHono<ApiEnv>({ defaultHook: handleInvalid });
+  app.onError(handleErrors(parts.logger));
+  app.notFound(handleNotFound((path) => methodsOf(app, path)));
+  app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens }));
+  healthRoutes(app, async () => !draining && (await answers(table)));
+  streamRoutes(app, { jobs: flow.jobs, channel, signingKey, now });
+  if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
+  // What is registered above needs no token; what follows does.
+  app.use('/v1/*', authenticate(accounts, now), requireJson, limitBody);
+  predictionRoutes(app, { predictions, catalogue, publicUrl });
+  modelRoutes(app, { models, catalogue, hardware, publicUrl, now });
+  const { builder, maxSourceBytes } = parts;
+  versionPushRoutes(app, { builder, maxSourceBytes, models, catalogue, now });
+  accountRoutes(app, { accounts, hardware });
+  document(app);
+  const drain = () => {
+    draining = true;
+  };
+  return { app, dispatch, fleetTokens, drain };
+}
+
+function document(app: OpenAPIHono<ApiEnv>): void {
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
+  app.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: { title: 'Mimeo', version: '1.0.0', description: "Replicate's HTTP API, on your own machines." },
+    security: [{ bearer: [] }],
+  });
+}
+
+const archivePath = /^\/v1\/models\/[^/]+\/[^/]+\/versions$/;
+
+const requireJson = createMiddleware(async (context, next) => {
+  const { method, path } = context.req;
+  const type = context.req.header('content-type');
+  const hasBody = type !== undefined || Number(context.req.header('content-length') ?? 0) > 0;
+  const isJson = /^application\/(?:[\w.-]+\+)?json\b/i.test(type ?? '');
+  if (method !== 'GET' && hasBody && !isJson && !archivePath.test(path)) {
+    throw new ProblemError(
+      'unsupported_media_type',
+      `Send JSON with content-type: application/json, not ${type ?? 'none'}.`,
+    );
+  }
+  await next();
+});
+
+const limitJson = bodyLimit({
+  maxSize: maxBodyBytes,
+  onError: () => {
+    const detail = `A JSON body may have ${maxBodyBytes / 1024 / 1024} MiB; pass larger inputs as URLs.`;
+    throw new ProblemError('payload_too_large', detail);
+  },
+});
+
+const limitBody = createMiddleware(async (context, next) =>
+  archivePath.test(context.req.path) ? next() : limitJson(context, next),
+);
+
+/** The methods that a path takes, for the answer to one that it does not. */
+function methodsOf(app: OpenAPIHono<ApiEnv>, path: string): readonly string[] {
+  const routes = app.routes.filter((route) => route.method !== 'ALL' && patternOf(route.path).test(path));
+  return [...new Set(routes.map((route) => route.method))];
+}
+
+function patternOf(route: string): RegExp {
+  return new RegExp(`^${route.replace(/:[^/]+/g, '[^/]+')}$`);
+}
+
+async function answers(table: Table): Promise<boolean> {
+  return await table.get({ pk: 'READY', sk: 'READY' }).then(
+    () => true,
+    () => false,
+  );
+}

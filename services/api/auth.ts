@@ -1,0 +1,62 @@
+import type { MiddlewareHandler } from 'hono';
+import { ProblemError } from '../core/errors.ts';
+import { hashToken } from '../core/ids.ts';
+import type { Accounts } from '../data/accounts.ts';
+import type { Caller } from './predictions.ts';
+
+/** A revoked token stops working after at most this long. */
+const trustedMs = 30_000;
+/** Tokens that are kept at hand; all are forgotten when there are more. */
+const cacheLimit = 10_000;
+
+const inQuery = ['token', 'api_token', 'access_token', 'api_key', 'authorization'];
+
+/** What handlers know of a request. */
+export interface ApiEnv {
+  readonly Variables: { readonly caller: Caller };
+}
+
+/** Finds who calls by the bearer token, and refuses everybody else. */
+export function authenticate(accounts: Accounts, now: () => number): MiddlewareHandler<ApiEnv> {
+  const cache = new Map<string, { readonly caller: Caller; readonly until: number }>();
+
+  async function find(secret: string): Promise<Caller> {
+    const hash = hashToken(secret);
+    const cached = cache.get(hash);
+    if (cached && cached.until > now()) return cached.caller;
+    const token = await accounts.findToken(secret);
+    if (!token || token.revokedAt !== null) throw unauthenticated('The API token is not valid.');
+    if (cache.size >= cacheLimit) cache.clear();
+    const caller = { account: token.account, token: token.id };
+    cache.set(hash, { caller, until: now() + trustedMs });
+    return caller;
+  }
+
+  return async (context, next) => {
+    refuseTokenInQuery(context.req.url);
+    context.set('caller', await find(bearerToken(context.req.header('authorization'))));
+    await next();
+  };
+}
+
+/** The secret of an `Authorization` header, in its present form or the legacy one. */
+export function bearerToken(header: string | undefined): string {
+  const match = /^(?:Bearer|Token)\s+(\S+)\s*$/i.exec(header ?? '');
+  if (match?.[1] === undefined) {
+    throw unauthenticated('Send your API token in a header: Authorization: Bearer r8_…');
+  }
+  return match[1];
+}
+
+function refuseTokenInQuery(url: string): void {
+  if (!url.includes('?')) return;
+  const given = [...new URL(url).searchParams.keys()].find((name) => inQuery.includes(name.toLowerCase()));
+  if (given === undefined) return;
+  throw unauthenticated(
+    `A token in the query string (${given}) ends up in logs, so it is refused; revoke it and use the Authorization header.`,
+  );
+}
+
+function unauthenticated(detail: string): ProblemError {
+  return new ProblemError('unauthenticated', detail, { 'www-authenticate': 'Bearer' });
+}

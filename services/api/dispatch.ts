@@ -1,0 +1,355 @@
+import { ProblemError } from '../core/errors.ts';
+import type { Job } from '../core/job.ts';
+import type { PoolState } from '../core/pool.ts';
+import type { JobFlow } from '../data/job-flow.ts';
+import type { Result } from '../data/jobs.ts';
+import type { Pools } from '../data/pools.ts';
+import { demandTopic, formatPlace, instanceTopic, jobTopic, readProgress } from '../data/progress.ts';
+import type { Channel } from '../ports/channel/port.ts';
+import {
+  type Assignment,
+  type Demand,
+  type FleetProtocol,
+  type HeartbeatRequest,
+  type JobRef,
+  type LeaseRequest,
+  leaseSeconds,
+  type PoolDemand,
+  type RefuseRequest,
+  type Report,
+  type RunnerEvent,
+  type StopList,
+} from '../ports/fleet-protocol/port.ts';
+import type { Queue } from '../ports/queue/port.ts';
+
+/** Who speaks the fleet protocol: a runner of one pool, or the director. */
+export type FleetIdentity =
+  | { readonly role: 'runner'; readonly pool: string }
+  | { readonly role: 'director' };
+
+/** How often what a running job has put out is stored. */
+const checkpointMs = 10_000;
+/** Jobs of a pool that are counted before it is simply "many". */
+const countLimit = 10_000;
+/** Jobs that one refusal ends at a time. */
+const refuseBatch = 100;
+/** Attempts whose progress this process remembers; the oldest are forgotten first. */
+const followedLimit = 10_000;
+
+/** What this process remembers of an attempt that it hears from. */
+interface Followed {
+  readonly attempt: number;
+  chunks: number;
+  logEvents: number;
+  outputShown: boolean;
+  checkpointedAt: number;
+}
+
+/** The control plane's side of the fleet protocol. */
+export class Dispatch {
+  readonly #flow: JobFlow;
+  readonly #pools: Pools;
+  readonly #queue: Queue;
+  readonly #channel: Channel;
+  readonly #now: () => number;
+  readonly #followed = new Map<string, Followed>();
+  readonly #watched = new Map<string, string>();
+  #demandChanged = true;
+  #demandWaiters = new Set<() => void>();
+
+  constructor(parts: { flow: JobFlow; pools: Pools; queue: Queue; channel: Channel; now: () => number }) {
+    this.#flow = parts.flow;
+    this.#pools = parts.pools;
+    this.#queue = parts.queue;
+    this.#channel = parts.channel;
+    this.#now = parts.now;
+  }
+
+  /** Listens for wake-ups; call once before the first director asks. */
+  async start(): Promise<void> {
+    await this.#channel.subscribe(demandTopic, () => {
+      this.#demandChanged = true;
+      for (const wake of this.#demandWaiters) wake();
+    });
+  }
+
+  /** The protocol as one peer may speak it; every call is checked against its identity. */
+  protocolFor(identity: FleetIdentity): FleetProtocol {
+    return {
+      lease: async (request, signal) => this.#lease(runnersPool(identity), request, signal),
+      heartbeat: async (request) => this.#heartbeat(runnersPool(identity), request),
+      watch: async (request, signal) => this.#watch(runnersPool(identity), request, signal),
+      report: async (report) => this.#report(runnersPool(identity), report),
+      giveBack: async (ref) => this.#giveBack(runnersPool(identity), ref),
+      demand: async (request, signal) => {
+        mustBeDirector(identity);
+        return await this.#demand(request.waitSeconds, signal);
+      },
+      reportPool: async (state) => {
+        mustBeDirector(identity);
+        await this.#reportPool(state);
+      },
+      refuse: async (request) => {
+        mustBeDirector(identity);
+        await this.#refuse(request);
+      },
+    };
+  }
+
+  async #lease(pool: string, request: LeaseRequest, signal?: AbortSignal): Promise<Assignment | null> {
+    const until = this.#now() + request.waitSeconds * 1000;
+    for (;;) {
+      const waitSeconds = Math.max(0, (until - this.#now()) / 1000);
+      const message = await this.#queue.receive(pool, { waitSeconds, signal });
+      if (!message) return null;
+      const assignment = await this.#leaseJob(pool, message.jobId, request.instance);
+      await message.remove();
+      if (assignment) return assignment;
+    }
+  }
+
+  /** Leases one job; undefined where it does not wait any more or is not the pool's. */
+  async #leaseJob(pool: string, id: string, instance: string): Promise<Assignment | undefined> {
+    for (;;) {
+      const record = await this.#flow.jobs.record(id);
+      if (record?.job.pool !== pool) return undefined;
+      const event = { type: 'leased', at: this.#now(), instance, leaseMs: leaseSeconds * 1000 } as const;
+      const decided = await this.#flow.jobs.applyTo(record.job, event);
+      if (!decided) continue;
+      if (decided.kind === 'refused') return undefined;
+      const { kind, version, attempt } = decided.job;
+      return {
+        id,
+        attempt,
+        kind,
+        version,
+        input: { ...record.input } as Assignment['input'],
+        traceparent: record.traceparent,
+      };
+    }
+  }
+
+  async #heartbeat(pool: string, request: HeartbeatRequest): Promise<StopList> {
+    const stop: JobRef[] = [];
+    for (const ref of request.jobs) {
+      const job = await this.#flow.jobs.get(ref.id);
+      if (job && isHeld(job, pool, ref.attempt)) await this.#renew(job);
+      else stop.push(ref);
+    }
+    return { stop };
+  }
+
+  async #renew(job: Job): Promise<void> {
+    await this.#flow.jobs.putHeartbeat(job.id, {
+      attempt: job.attempt,
+      expiresAt: this.#now() + leaseSeconds * 1000,
+      outputShown: await this.#outputShown(job.id, job.attempt),
+    });
+  }
+
+  async #watch(pool: string, request: LeaseRequest, signal?: AbortSignal): Promise<StopList> {
+    const topic = instanceTopic(`${pool}/${request.instance}`);
+    const wake = Promise.withResolvers<void>();
+    const timer = setTimeout(wake.resolve, request.waitSeconds * 1000);
+    signal?.addEventListener('abort', () => wake.resolve(), { once: true });
+    const stop: JobRef[] = [];
+    const take = (event: { id: string; data: string }) => {
+      this.#watched.set(topic, event.id);
+      stop.push(JSON.parse(event.data) as JobRef);
+    };
+    const subscription = await this.#channel.subscribe(
+      topic,
+      (event) => {
+        if (event) take(event);
+        wake.resolve();
+      },
+      this.#watched.get(topic),
+    );
+    subscription.replay.events.forEach(take);
+    if (stop.length === 0 && !signal?.aborted) await wake.promise;
+    clearTimeout(timer);
+    subscription.close();
+    return { stop };
+  }
+
+  async #report(pool: string, report: Report): Promise<void> {
+    for (const event of report.events) {
+      if (event.type === 'ended') await this.#ended(pool, report, event);
+      else await this.#progressed(await this.#held(pool, report), event);
+    }
+  }
+
+  async #progressed(job: Job, event: Exclude<RunnerEvent, { type: 'ended' }>): Promise<void> {
+    const followed = this.#follow(job);
+    if (event.type === 'output') {
+      followed.chunks = event.index + 1;
+      followed.logEvents = 0;
+      await this.#markShown(job, followed);
+    } else {
+      followed.logEvents += 1;
+    }
+    const id = formatPlace({ attempt: job.attempt, chunk: followed.chunks, log: followed.logEvents });
+    const data = event.type === 'output' ? JSON.stringify(event.chunk) : event.text;
+    await this.#channel.publish(jobTopic(job.id), { id, type: event.type, data });
+    await this.#checkpoint(job, followed);
+  }
+
+  /** Before a reader can see output it is on record, so that the job is never run a second time. */
+  async #markShown(job: Job, followed: Followed): Promise<void> {
+    if (followed.outputShown) return;
+    followed.outputShown = true;
+    await this.#renew(job);
+  }
+
+  async #checkpoint(job: Job, followed: Followed): Promise<void> {
+    if (this.#now() - followed.checkpointedAt < checkpointMs) return;
+    followed.checkpointedAt = this.#now();
+    const progress = await readProgress(this.#channel, job);
+    if (progress) await this.#flow.jobs.checkpoint(job, { ...progress, metrics: {}, attempt: job.attempt });
+  }
+
+  async #ended(pool: string, ref: JobRef, event: Extract<RunnerEvent, { type: 'ended' }>): Promise<void> {
+    const { outcome } = event;
+    const result: Result = {
+      output: outcome.output,
+      logs: event.logs,
+      metrics: outcome.metrics,
+      attempt: ref.attempt,
+    };
+    const applied = await this.#flow.apply(
+      ref.id,
+      {
+        type: 'ended',
+        at: this.#now(),
+        attempt: ref.attempt,
+        outcome,
+        outputShown: outcome.status === 'failed' && (await this.#outputShown(ref.id, ref.attempt)),
+        acceptedAfterMs: event.acceptedAfterMs,
+      },
+      result,
+      pool,
+    );
+    this.#followed.delete(ref.id);
+    if (applied?.changed) return;
+    if (applied?.job.status === 'canceled' && applied.job.attempt === ref.attempt) {
+      // The model's last words: what it had put out when it was stopped.
+      await this.#flow.jobs.checkpoint(applied.job, result);
+      return;
+    }
+    throw staleAttempt(ref.id);
+  }
+
+  async #giveBack(pool: string, ref: JobRef): Promise<void> {
+    const outputShown = await this.#outputShown(ref.id, ref.attempt);
+    await this.#flow.apply(
+      ref.id,
+      { type: 'given_back', at: this.#now(), attempt: ref.attempt, outputShown },
+      undefined,
+      pool,
+    );
+  }
+
+  async #held(pool: string, ref: JobRef): Promise<Job> {
+    const job = await this.#flow.jobs.get(ref.id);
+    if (!job || !isHeld(job, pool, ref.attempt)) throw staleAttempt(ref.id);
+    return job;
+  }
+
+  #follow(job: Job): Followed {
+    const known = this.#followed.get(job.id);
+    if (known?.attempt === job.attempt) return known;
+    const fresh = {
+      attempt: job.attempt,
+      chunks: 0,
+      logEvents: 0,
+      outputShown: false,
+      checkpointedAt: job.startedAt ?? this.#now(),
+    };
+    this.#followed.set(job.id, fresh);
+    forgetOldest(this.#followed);
+    return fresh;
+  }
+
+  async #outputShown(id: string, attempt: number): Promise<boolean> {
+    const known = this.#followed.get(id);
+    if (known?.attempt === attempt) return known.outputShown;
+    const heartbeat = await this.#flow.jobs.heartbeat(id);
+    return heartbeat?.attempt === attempt && heartbeat.outputShown;
+  }
+
+  async #demand(waitSeconds: number, signal?: AbortSignal): Promise<Demand> {
+    if (!this.#demandChanged && !signal?.aborted) await this.#demandChange(waitSeconds, signal);
+    this.#demandChanged = false;
+    const pools = await this.#pools.active(this.#now());
+    const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));
+    return { pools: demand };
+  }
+
+  async #demandChange(waitSeconds: number, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitSeconds * 1000);
+    signal?.addEventListener('abort', () => resolve(), { once: true });
+    this.#demandWaiters.add(resolve);
+    await promise;
+    this.#demandWaiters.delete(resolve);
+    clearTimeout(timer);
+  }
+
+  async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
+    const [queued, running, oldest, runSeconds] = await Promise.all([
+      this.#flow.jobs.count(pool.id, 'queued', countLimit),
+      this.#flow.jobs.count(pool.id, 'running', countLimit),
+      this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }),
+      this.#pools.runSeconds(pool.id),
+    ]);
+    return {
+      pool,
+      queued,
+      running,
+      oldestQueuedAt: oldest[0]?.createdAt ?? null,
+      runSeconds: [...runSeconds],
+    };
+  }
+
+  async #reportPool(state: PoolState): Promise<void> {
+    await this.#pools.putState(state);
+  }
+
+  async #refuse(request: RefuseRequest): Promise<void> {
+    for (;;) {
+      const waiting = await this.#flow.jobs.unfinished(request.pool, 'queued', { limit: refuseBatch });
+      for (const job of waiting) {
+        const result = { output: null, logs: request.logs, metrics: {}, attempt: job.attempt };
+        await this.#flow.apply(
+          job.id,
+          { type: 'unservable', at: this.#now(), failure: request.failure },
+          result,
+        );
+      }
+      if (waiting.length < refuseBatch) return;
+    }
+  }
+}
+
+function runnersPool(identity: FleetIdentity): string {
+  if (identity.role !== 'runner') throw new ProblemError('forbidden', 'Only a runner may make this call.');
+  return identity.pool;
+}
+
+function mustBeDirector(identity: FleetIdentity): void {
+  if (identity.role !== 'director')
+    throw new ProblemError('forbidden', 'Only a director may make this call.');
+}
+
+function isHeld(job: Job, pool: string, attempt: number): boolean {
+  return job.pool === pool && job.status === 'processing' && job.attempt === attempt;
+}
+
+function staleAttempt(id: string): ProblemError {
+  return new ProblemError('stale_attempt', `Job ${id} is not held under this attempt any more; stop it.`);
+}
+
+function forgetOldest(followed: Map<string, Followed>): void {
+  const oldest = followed.keys().next().value;
+  if (followed.size > followedLimit && oldest !== undefined) followed.delete(oldest);
+}

@@ -1,0 +1,292 @@
+import { parseCancelAfter, parsePreferWait } from '../core/duration.ts';
+import { ProblemError } from '../core/errors.ts';
+import type { HardwareCatalogue } from '../core/hardware.ts';
+import { newJobId } from '../core/ids.ts';
+import { hasEnded, type Job } from '../core/job.ts';
+import { type Pool, sharedPoolId } from '../core/pool.ts';
+import { explainWaiting } from '../core/waiting.ts';
+import type { JobFlow } from '../data/job-flow.ts';
+import type { JobRecord } from '../data/jobs.ts';
+import type { Pools } from '../data/pools.ts';
+import { jobTopic, readProgress } from '../data/progress.ts';
+import type { Channel } from '../ports/channel/port.ts';
+import type { Value } from '../ports/table/port.ts';
+import { signCapability } from './capability.ts';
+import type { Runnable } from './catalogue.ts';
+import type { PredictionBody } from './schemas.ts';
+import { predictionBody } from './views.ts';
+
+/** How long a waiter goes without looking itself, should its doorbell be lost. */
+const secondLookMs = 2000;
+/** How often a pool is marked as getting jobs. */
+const touchMs = 60_000;
+/** Waiting jobs that are counted to tell a position. */
+const positionLimit = 1000;
+/** Predictions on a page. */
+const pageSize = 100;
+/** How long a stream's URL can be used. */
+const streamUrlSeconds = 24 * 3600;
+
+/** Who asks: the account that all reads and writes are scoped by, and the token it came with. */
+export interface Caller {
+  readonly account: string;
+  readonly token: string;
+}
+
+/** The headers that shape a prediction, as they came. */
+export interface CreateHeaders {
+  readonly prefer: string | undefined;
+  readonly cancelAfter: string | undefined;
+  readonly traceparent: string | undefined;
+}
+
+interface Parts {
+  readonly flow: JobFlow;
+  readonly pools: Pools;
+  readonly channel: Channel;
+  readonly hardware: HardwareCatalogue;
+  readonly publicUrl: () => string;
+  readonly signingKey: Buffer;
+  readonly now: () => number;
+}
+
+/** What an account can do with predictions. */
+export class Predictions {
+  readonly #parts: Parts;
+  readonly #touched = new Map<string, number>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Creates a prediction and, where asked to, waits for its end.
+   * @throws ProblemError `input_invalid` or, for headers, `invalid_request`
+   */
+  async create(
+    runnable: Runnable,
+    input: { readonly [name: string]: Value },
+    caller: Caller,
+    headers: CreateHeaders,
+    signal: AbortSignal,
+  ): Promise<PredictionBody> {
+    const waitSeconds = requireWait(headers.prefer);
+    const cancelAfterSeconds = requireCancelAfter(headers.cancelAfter);
+    const checked = runnable.contract.check(input);
+    const job = this.#newJob(runnable, caller, cancelAfterSeconds);
+    const { secrets } = runnable.contract;
+    const options = { traceparent: headers.traceparent ?? null, secrets };
+    await this.#touch(runnable, job);
+    if (waitSeconds === 0) {
+      await this.#parts.flow.create(job, checked, options);
+      return await this.#body({ job, input: checked, result: undefined, ...options });
+    }
+    const ended = await this.#endOf(job.id, waitSeconds, signal, async () =>
+      this.#parts.flow.create(job, checked, options),
+    );
+    return await this.#waited(ended, job.id);
+  }
+
+  /** @throws ProblemError `not_found` */
+  async get(id: string, account: string): Promise<PredictionBody> {
+    return await this.#body(await this.#own(id, account));
+  }
+
+  /** A page of an account's predictions, newest first. Times are epoch ms. */
+  async list(
+    account: string,
+    options: { readonly cursor?: string; readonly after?: number; readonly before?: number },
+  ): Promise<{ readonly results: readonly PredictionBody[]; readonly next: string | undefined }> {
+    const page = await this.#parts.flow.jobs.list(account, { limit: pageSize, ...options });
+    return {
+      results: await Promise.all(page.items.map(async (record) => this.#body(record))),
+      next: page.next,
+    };
+  }
+
+  /** Idempotent. @throws ProblemError `not_found` */
+  async cancel(id: string, account: string): Promise<PredictionBody> {
+    await this.#own(id, account);
+    await this.#parts.flow.cancel(id, 'canceled', this.#parts.now());
+    return await this.get(id, account);
+  }
+
+  #newJob({ model, version }: Runnable, caller: Caller, cancelAfterSeconds: number | undefined): Job {
+    const createdAt = this.#parts.now();
+    const name = `${model.owner}/${model.name}`;
+    const { hardware } = model;
+    return {
+      id: newJobId(),
+      kind: 'prediction',
+      account: caller.account,
+      token: caller.token,
+      model: name,
+      version: version.id,
+      deployment: null,
+      pool: sharedPoolId({ model: name, version: version.id, hardware }),
+      hardware,
+      microUsdPerSecond: this.#price(hardware),
+      source: 'api',
+      streams: version.streams,
+      status: 'starting',
+      createdAt,
+      startedAt: null,
+      completedAt: null,
+      deadlineAt: cancelAfterSeconds === undefined ? null : createdAt + cancelAfterSeconds * 1000,
+      attempt: 0,
+      lease: null,
+      losses: 0,
+      crashes: 0,
+      failure: null,
+      billedMs: null,
+      costMicroUsd: null,
+      predictMs: null,
+      dataRemoved: false,
+    };
+  }
+
+  #price(sku: string): number {
+    const hardware = this.#parts.hardware.find(sku);
+    if (!hardware) throw new ProblemError('unavailable', `The hardware ${sku} is not offered here any more.`);
+    return hardware.microUsdPerSecond;
+  }
+
+  /** Marks the pool as getting jobs, so that directors and the sweeper look at it. */
+  async #touch({ model, version }: Runnable, job: Job): Promise<void> {
+    const now = this.#parts.now();
+    if (now - (this.#touched.get(job.pool) ?? 0) < touchMs) return;
+    const pool: Pool = {
+      id: job.pool,
+      account: model.account,
+      model: job.model,
+      version: version.id,
+      hardware: job.hardware,
+      concurrency: version.concurrency,
+      streams: version.streams,
+    };
+    await this.#parts.pools.touch(pool, now);
+    this.#touched.set(job.pool, now);
+  }
+
+  /**
+   * Listens for a job's end, begins it, and waits. A doorbell that is lost costs the time to the next look.
+   * @returns the record at its end; undefined when the time is over or the client has gone
+   */
+  async #endOf(
+    id: string,
+    seconds: number,
+    signal: AbortSignal,
+    begin: () => Promise<void>,
+  ): Promise<JobRecord | undefined> {
+    const doorbell = new Doorbell();
+    const subscription = await this.#parts.channel.subscribe(jobTopic(id), (event) => {
+      if (event === undefined) doorbell.ring();
+    });
+    const until = performance.now() + seconds * 1000;
+    const leave = () => doorbell.ring();
+    signal.addEventListener('abort', leave, { once: true });
+    try {
+      await begin();
+      for (;;) {
+        const leftMs = until - performance.now();
+        await doorbell.wait(Math.min(leftMs, secondLookMs));
+        const record = await this.#parts.flow.jobs.record(id);
+        if (record && hasEnded(record.job.status)) return record;
+        if (leftMs <= secondLookMs || signal.aborted) return undefined;
+      }
+    } finally {
+      signal.removeEventListener('abort', leave);
+      subscription.close();
+    }
+  }
+
+  /** What a wait is answered with: clients poll on only while they read `starting`. */
+  async #waited(ended: JobRecord | undefined, id: string): Promise<PredictionBody> {
+    if (ended) return await this.#body(ended);
+    const record = await this.#parts.flow.jobs.record(id);
+    if (!record) throw new ProblemError('internal', `Prediction ${id} has vanished.`);
+    const body = await this.#body(record);
+    return hasEnded(record.job.status) ? body : { ...body, status: 'starting' };
+  }
+
+  async #own(id: string, account: string): Promise<JobRecord> {
+    const record = await this.#parts.flow.jobs.record(id);
+    if (record?.job.account !== account || record.job.kind !== 'prediction') {
+      throw new ProblemError('not_found', `There is no prediction ${id}.`);
+    }
+    return record;
+  }
+
+  async #body(record: JobRecord): Promise<PredictionBody> {
+    const { job } = record;
+    return predictionBody(record, {
+      publicUrl: this.#parts.publicUrl(),
+      streamUrl: job.streams ? this.#streamUrl(job) : undefined,
+      progress: job.status === 'processing' ? await readProgress(this.#parts.channel, job) : undefined,
+      waiting: job.status === 'starting' ? await this.#waiting(job) : undefined,
+    });
+  }
+
+  #streamUrl(job: Job): string {
+    const expires = Math.floor(this.#parts.now() / 1000) + streamUrlSeconds;
+    const signature = signCapability(this.#parts.signingKey, `stream:${job.id}`, expires);
+    return `${this.#parts.publicUrl()}/v1/streams/${job.id}?expires=${expires}&signature=${signature}`;
+  }
+
+  async #waiting(job: Job): Promise<PredictionBody['waiting']> {
+    const { flow, pools, now } = this.#parts;
+    const [ahead, pool, state, runSeconds] = await Promise.all([
+      flow.jobs.unfinished(job.pool, 'queued', { limit: positionLimit, before: job }),
+      pools.get(job.pool),
+      pools.state(job.pool),
+      pools.runSeconds(job.pool),
+    ]);
+    const concurrency = pool?.concurrency ?? 1;
+    return explainWaiting({ state, concurrency, position: ahead.length + 1, runSeconds, now: now() });
+  }
+}
+
+/** Wakes one waiter; a ring that comes before the wait is not lost. */
+class Doorbell {
+  #rung = false;
+  #wake: (() => void) | undefined;
+
+  ring(): void {
+    this.#rung = true;
+    this.#wake?.();
+  }
+
+  async wait(ms: number): Promise<void> {
+    if (!this.#rung) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.#rung = false;
+    this.#wake = undefined;
+  }
+}
+
+function requireWait(header: string | undefined): number {
+  const seconds = parsePreferWait(header);
+  if (seconds === undefined) {
+    throw new ProblemError('invalid_request', 'Prefer: wait=n takes a number of seconds from 1 to 60.');
+  }
+  return seconds;
+}
+
+function requireCancelAfter(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const seconds = parseCancelAfter(header);
+  if (seconds === undefined) {
+    throw new ProblemError(
+      'invalid_request',
+      'Cancel-After takes at least five seconds, such as 30, 90s, 5m or 1h30m45s.',
+    );
+  }
+  return seconds;
+}

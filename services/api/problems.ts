@@ -1,0 +1,54 @@
+import type { Context, ErrorHandler, NotFoundHandler } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import { ProblemError } from '../core/errors.ts';
+
+/** Answers every error as problem+json; what is no `ProblemError` is a bug and shows no details. */
+export function handleErrors(logger: Logger): ErrorHandler {
+  return (error, context) => {
+    const problem = asProblem(error);
+    if (problem.status >= 500) logger.error({ err: error, path: context.req.path }, 'request failed');
+    return problemResponse(context, problem);
+  };
+}
+
+/** Unknown routes, and known ones by the wrong method. */
+export function handleNotFound(methodsOf: (path: string) => readonly string[]): NotFoundHandler {
+  return (context) => {
+    const methods = methodsOf(context.req.path);
+    const { method, path } = context.req;
+    if (methods.length === 0)
+      return problemResponse(context, new ProblemError('not_found', `There is no ${path} here.`));
+    const detail = `${path} takes ${methods.join(', ')}, not ${method}.`;
+    return problemResponse(
+      context,
+      new ProblemError('method_not_allowed', detail, { allow: methods.join(', ') }),
+    );
+  };
+}
+
+/** A body or query that does not fit its schema: a line for each mistake. */
+export function handleInvalid(result: { success: boolean; error?: z.ZodError; target?: string }): void {
+  if (result.success || !result.error) return;
+  const lines = result.error.issues.map(({ path, message }) => `- ${path.join('.') || 'body'}: ${message}`);
+  throw new ProblemError(result.target === 'json' ? 'invalid_body' : 'invalid_request', lines.join('\n'));
+}
+
+export function problemResponse(context: Context, error: ProblemError): Response {
+  return context.body(JSON.stringify(error.toProblem()), error.status as 400, {
+    'content-type': 'application/problem+json',
+    ...error.headers,
+  });
+}
+
+function asProblem(error: Error): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (error instanceof HTTPException && error.status === 400) {
+    return new ProblemError('invalid_json', 'The body could not be read as JSON.');
+  }
+  if (error instanceof HTTPException && error.status === 413) {
+    return new ProblemError('payload_too_large', 'The body is larger than this server takes.');
+  }
+  return new ProblemError('internal', 'Something went wrong on our side; it has been logged.');
+}

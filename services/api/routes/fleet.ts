@@ -1,0 +1,56 @@
+import { Hono } from 'hono';
+import type { z } from 'zod';
+import { ProblemError } from '../../core/errors.ts';
+import { poolStateSchema } from '../../core/pool.ts';
+import {
+  demandRequestSchema,
+  type FleetProtocol,
+  heartbeatRequestSchema,
+  jobRefSchema,
+  leaseRequestSchema,
+  protocolHeader,
+  protocolVersion,
+  refuseRequestSchema,
+  reportSchema,
+} from '../../ports/fleet-protocol/port.ts';
+import { bearerToken } from '../auth.ts';
+import type { Dispatch } from '../dispatch.ts';
+import type { FleetTokens } from '../fleet-tokens.ts';
+
+/** The fleet protocol over HTTP: one POST a call, under `/fleet/v1`. Answers with nothing to say are `null`. */
+export function fleetRoutes(parts: { readonly dispatch: Dispatch; readonly tokens: FleetTokens }): Hono {
+  const app = new Hono();
+
+  const call = <T>(
+    name: string,
+    schema: z.ZodType<T>,
+    handle: (protocol: FleetProtocol, body: T, signal: AbortSignal) => Promise<unknown>,
+  ) =>
+    app.post(`/fleet/v1/${name}`, async (context) => {
+      refuseOtherVersion(context.req.header(protocolHeader));
+      const identity = parts.tokens.verify(bearerToken(context.req.header('authorization')));
+      const parsed = schema.safeParse(await context.req.json());
+      if (!parsed.success) throw new ProblemError('invalid_body', parsed.error.message);
+      const answer = await handle(parts.dispatch.protocolFor(identity), parsed.data, context.req.raw.signal);
+      return context.json(answer ?? null);
+    });
+
+  call('lease', leaseRequestSchema, async (protocol, body, signal) => protocol.lease(body, signal));
+  call('heartbeat', heartbeatRequestSchema, async (protocol, body) => protocol.heartbeat(body));
+  call('watch', leaseRequestSchema, async (protocol, body, signal) => protocol.watch(body, signal));
+  call('report', reportSchema, async (protocol, body) => protocol.report(body));
+  call('give-back', jobRefSchema, async (protocol, body) => protocol.giveBack(body));
+  call('demand', demandRequestSchema, async (protocol, body, signal) => protocol.demand(body, signal));
+  call('pool', poolStateSchema, async (protocol, body) => protocol.reportPool(body));
+  call('refuse', refuseRequestSchema, async (protocol, body) => protocol.refuse(body));
+  return app;
+}
+
+function refuseOtherVersion(header: string | undefined): void {
+  if (header === String(protocolVersion)) return;
+  const spoken = header === undefined ? 'none' : JSON.stringify(header.slice(0, 20));
+  throw new ProblemError(
+    'protocol_unsupported',
+    `This api speaks version ${protocolVersion} of the fleet protocol; the header ${protocolHeader} names ${spoken}.`,
+  );
+}

@@ -1,0 +1,155 @@
+import { Readable } from 'node:stream';
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { stream } from 'hono/streaming';
+import { ProblemError } from '../../core/errors.ts';
+import type { Version } from '../../core/version.ts';
+import { outputStreams } from '../../core/version.ts';
+import type { Models } from '../../data/models.ts';
+import type { ApiEnv } from '../auth.ts';
+import type { Catalogue } from '../catalogue.ts';
+import { jsonResponse, problems } from '../openapi.ts';
+import { versionBody } from '../views.ts';
+
+/** A version made of pushed source, before it belongs to a model. */
+export interface BuiltVersion {
+  readonly id: string;
+  readonly cogVersion: string;
+  readonly openapiSchema: Version['openapiSchema'];
+  readonly concurrency: number;
+  /** What of its cog.yaml cannot be honoured here, one sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** Builds versions from the source of Cog models. */
+export interface SourceBuilder {
+  /** @throws ProblemError `invalid_model`, with nothing left behind */
+  build(
+    archive: Readable,
+    options: { readonly onProgress: (message: string) => void; readonly signal?: AbortSignal },
+  ): Promise<BuiltVersion>;
+}
+
+interface Parts {
+  readonly builder: SourceBuilder;
+  /** Most bytes that the files of a model may have together. */
+  readonly maxSourceBytes: number;
+  readonly models: Models;
+  readonly catalogue: Catalogue;
+  readonly now: () => number;
+}
+
+/** How a silent build keeps its connection alive. */
+const keepAliveMs = 15_000;
+
+const registrySchema = z
+  .object({ accepts: z.enum(['source', 'image']), max_source_bytes: z.int() })
+  .openapi('Registry');
+
+/** What the server takes, and pushes of source. */
+export function versionPushRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/registry',
+      operationId: 'registry.get',
+      responses: { 200: jsonResponse(registrySchema, 'What a push to this server sends'), ...problems(401) },
+    }),
+    (context) => context.json({ accepts: 'source' as const, max_source_bytes: parts.maxSourceBytes }, 200),
+  );
+
+  app.openAPIRegistry.registerPath(
+    createRoute({
+      method: 'post',
+      path: '/v1/models/{owner}/{name}/versions',
+      operationId: 'models.versions.push',
+      description:
+        'The body is a gzipped tar archive of a Cog folder. The answer is a line of JSON for each step: ' +
+        '`{type: "progress" | "warning", message}`, and at the end `{type: "version", created, version}` or ' +
+        '`{type: "problem", problem}`.',
+      request: {
+        params: z.object({ owner: z.string(), name: z.string() }),
+        body: {
+          content: { 'application/gzip': { schema: z.string().openapi({ format: 'binary' }) } },
+          required: true,
+        },
+      },
+      responses: {
+        200: {
+          content: { 'application/x-ndjson': { schema: z.string() } },
+          description: 'The steps of the build',
+        },
+        ...problems(401, 403, 404, 413, 415),
+      },
+    }),
+  );
+  app.post('/v1/models/:owner/:name/versions', async (context) => {
+    const { owner, name } = context.req.param();
+    const { account } = context.get('caller');
+    const model = await parts.catalogue.model(`${owner}/${name}`, account);
+    if (model.account !== account)
+      throw new ProblemError('forbidden', `Only ${model.account} may push to ${owner}/${name}.`);
+    const archive = sourceOf(context.req.raw);
+    context.header('content-type', 'application/x-ndjson');
+    return stream(context, async (lines) => {
+      const say = (line: object) => void lines.write(`${JSON.stringify(line)}\n`);
+      const timer = setInterval(() => void lines.write('\n'), keepAliveMs);
+      const abort = new AbortController();
+      lines.onAbort(() => abort.abort());
+      try {
+        const { version, created, warnings } = await push(
+          parts,
+          `${owner}/${name}`,
+          archive,
+          say,
+          abort.signal,
+        );
+        for (const message of warnings) say({ type: 'warning', message });
+        await lines.write(`${JSON.stringify({ type: 'version', created, version: versionBody(version) })}\n`);
+      } catch (error) {
+        if (!(error instanceof ProblemError)) throw error;
+        await lines.write(`${JSON.stringify({ type: 'problem', problem: error.toProblem() })}\n`);
+      } finally {
+        clearInterval(timer);
+      }
+    });
+  });
+}
+
+/** Builds a version and adds it to its model. */
+export async function push(
+  parts: Pick<Parts, 'builder' | 'models' | 'now'>,
+  model: string,
+  archive: Readable,
+  say: (line: { type: 'progress'; message: string }) => void,
+  signal?: AbortSignal,
+): Promise<{ version: Version; created: boolean; warnings: readonly string[] }> {
+  const built = await parts.builder.build(archive, {
+    onProgress: (message) => say({ type: 'progress', message }),
+    signal,
+  });
+  const { warnings, ...content } = built;
+  const fresh: Version = {
+    ...content,
+    model,
+    createdAt: parts.now(),
+    streams: outputStreams(content.openapiSchema),
+  };
+  const created = await parts.models.addVersion(fresh);
+  const version = created ? fresh : await parts.models.getVersion(model, built.id);
+  if (!version) throw new Error(`Version ${built.id} of ${model} has vanished`);
+  return { version, created, warnings };
+}
+
+function sourceOf(request: Request): Readable {
+  const type = request.headers.get('content-type') ?? '';
+  if (!/^application\/(?:x-)?gzip\b/.test(type)) {
+    throw new ProblemError(
+      'unsupported_media_type',
+      'Send the Cog folder as application/gzip: a gzipped tar archive.',
+    );
+  }
+  if (!request.body)
+    throw new ProblemError('invalid_request', 'The body is empty; send a gzipped tar archive.');
+  return Readable.fromWeb(request.body as NodeReadableStream);
+}

@@ -1,0 +1,154 @@
+import { z } from '@hono/zod-openapi';
+import { failureCodes, problemKinds } from '../core/errors.ts';
+import { jobStatuses } from '../core/job.ts';
+import { nameSchema } from '../core/model.ts';
+
+/** The bodies of the public API, from which routes, types and the OpenAPI document are made. */
+
+const json = z.unknown().openapi({ description: 'Any JSON value' });
+const time = z.string().openapi({ example: '2026-11-21T09:30:00.123000Z', description: 'ISO 8601, UTC' });
+const url = z.string();
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.enum(Object.keys(problemKinds) as [string, ...string[]]),
+  })
+  .openapi('Problem');
+
+export const waitingSchema = z
+  .object({
+    phase: z.enum(['queued', 'node', 'image', 'weights', 'setup']),
+    position: z.int().openapi({ description: 'Its place in the queue, 1 for the next; approximate' }),
+    eta_seconds: z.object({ p50: z.number(), p90: z.number() }).nullable(),
+  })
+  .openapi('Waiting');
+
+export const predictionSchema = z
+  .object({
+    id: z.string(),
+    model: z.string(),
+    version: z.string(),
+    deployment: z.string().optional(),
+    input: z.record(z.string(), json),
+    output: json,
+    logs: z.string(),
+    error: z.string().nullable(),
+    status: z.enum(jobStatuses),
+    source: z.enum(['api', 'web']),
+    data_removed: z.boolean(),
+    created_at: time,
+    started_at: time.nullable(),
+    completed_at: time.nullable(),
+    metrics: z.record(z.string(), json),
+    urls: z.object({ get: url, cancel: url, stream: url.optional() }),
+    waiting: waitingSchema.optional(),
+    code: z.enum(failureCodes).optional(),
+    fault: z.enum(['input', 'model', 'platform', 'capacity', 'budget', 'user']).optional(),
+    retryable: z.boolean().optional(),
+    cost: z.object({
+      sku: z.string(),
+      micro_usd_per_second: z.int(),
+      billed_seconds: z.number().nullable(),
+      micro_usd: z.int().nullable(),
+    }),
+  })
+  .openapi('Prediction');
+export type PredictionBody = z.infer<typeof predictionSchema>;
+
+export const versionBodySchema = z
+  .object({
+    id: z.string(),
+    created_at: time,
+    cog_version: z.string(),
+    openapi_schema: z.record(z.string(), json),
+  })
+  .openapi('Version');
+export type VersionBody = z.infer<typeof versionBodySchema>;
+
+export const modelBodySchema = z
+  .object({
+    url,
+    owner: z.string(),
+    name: z.string(),
+    description: z.string().nullable(),
+    visibility: z.enum(['public', 'private']),
+    hardware: z.string(),
+    github_url: z.string().nullable(),
+    paper_url: z.string().nullable(),
+    license_url: z.string().nullable(),
+    run_count: z.int(),
+    cover_image_url: z.string().nullable(),
+    default_example: predictionSchema.nullable(),
+    latest_version: versionBodySchema.nullable(),
+    is_official: z.boolean(),
+  })
+  .openapi('Model');
+export type ModelBody = z.infer<typeof modelBodySchema>;
+
+export const hardwareBodySchema = z
+  .object({
+    name: z.string(),
+    sku: z.string(),
+    gpu: z.object({ model: z.string(), count: z.int(), memory_gb: z.int() }).nullable(),
+    cpus: z.int(),
+    memory_gb: z.int(),
+    best_for: z.string(),
+    price: z.object({
+      micro_usd_per_second: z.int(),
+      usd_per_second: z.number(),
+      usd_per_hour: z.number(),
+    }),
+  })
+  .openapi('Hardware');
+
+export const accountBodySchema = z
+  .object({
+    type: z.enum(['user', 'organization']),
+    username: z.string(),
+    name: z.string(),
+    github_url: z.string().nullable(),
+    avatar_url: z.string().nullable(),
+  })
+  .openapi('Account');
+
+/** A page of a list; `next` is a whole URL. */
+export function pageOf<T extends z.ZodType>(schema: T) {
+  return z.object({ next: z.string().nullable(), previous: z.string().nullable(), results: z.array(schema) });
+}
+
+const input = z.record(z.string(), z.json()).openapi({ type: 'object', additionalProperties: true });
+
+/** Body of a prediction on a model, whose latest version is taken. */
+export const predictionRequestSchema = z.object({
+  input,
+  stream: z
+    .boolean()
+    .optional()
+    .openapi({ description: 'Accepted and ignored: versions that stream always do' }),
+});
+
+/** Body of a prediction on a version. */
+export const versionPredictionRequestSchema = predictionRequestSchema.extend({
+  version: z.string().openapi({ description: 'A version id, `owner/name:id` or `owner/name`' }),
+});
+
+const link = z
+  .url({ protocol: /^https?$/ })
+  .nullable()
+  .optional();
+
+export const modelRequestSchema = z.object({
+  owner: nameSchema,
+  name: nameSchema,
+  visibility: z.enum(['public', 'private']),
+  hardware: z.string(),
+  description: z.string().max(10_000).nullable().optional(),
+  github_url: link,
+  paper_url: link,
+  license_url: link,
+  cover_image_url: link,
+});

@@ -1,0 +1,159 @@
+import { hasEnded, type Job } from '../core/job.ts';
+import type { JobRecord, Jobs } from '../data/jobs.ts';
+import { formatPlace, jobTopic, type Place, parsePlace } from '../data/progress.ts';
+import type { Channel, ChannelEvent } from '../ports/channel/port.ts';
+
+/** How long a silent stream goes without looking itself, should its doorbell be lost. */
+const secondLookMs = 2000;
+
+/** One event of a prediction's stream. */
+export interface StreamEvent {
+  readonly id: string;
+  readonly event: 'output' | 'logs' | 'error' | 'done';
+  readonly data: string;
+}
+
+const beginning: Place = { attempt: 0, chunk: 0, log: 0 };
+
+/**
+ * A prediction's output and logs as they come, to its end. The channel gives them live; what it has forgotten, and
+ * anything that it lost, comes from the stored output, so that no element is missed, repeated or out of order.
+ * @param lastEventId where a reader who comes back has got to
+ */
+export async function* streamEvents(
+  parts: { readonly jobs: Jobs; readonly channel: Channel },
+  id: string,
+  lastEventId: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<StreamEvent> {
+  const inbox = new Inbox();
+  const resumed = parsePlace(lastEventId ?? '');
+  const reader = new Reader(resumed ?? beginning);
+  const subscription = await parts.channel.subscribe(
+    jobTopic(id),
+    (event) => inbox.put(event),
+    resumed && (lastEventId as string),
+  );
+  const leave = () => inbox.put(undefined);
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    if (subscription.replay.gap) yield* reader.stored(await parts.jobs.record(id));
+    yield* reader.live(subscription.replay.events);
+    while (!signal.aborted) {
+      const record = await parts.jobs.record(id);
+      // Read before the inbox is emptied: what was put out before the end is then in one of the two.
+      yield* reader.live(inbox.take());
+      if (!record) return;
+      if (hasEnded(record.job.status)) {
+        yield* reader.stored(record);
+        yield* reader.end(record.job);
+        return;
+      }
+      while (!signal.aborted && !(await inbox.wait(secondLookMs))) yield* reader.live(inbox.take());
+    }
+  } finally {
+    signal.removeEventListener('abort', leave);
+    subscription.close();
+  }
+}
+
+/** Knows what its reader has seen, and lets each thing through once. */
+class Reader {
+  #seen: Place;
+
+  constructor(seen: Place) {
+    this.#seen = seen;
+  }
+
+  *live(events: readonly ChannelEvent[]): Generator<StreamEvent> {
+    for (const { id, type, data } of events) {
+      const place = parsePlace(id);
+      if (!place || !this.#isNext(place, type)) continue;
+      this.#seen = place;
+      yield type === 'output'
+        ? { id, event: 'output', data: outputText(JSON.parse(data)) }
+        : { id, event: 'logs', data };
+    }
+  }
+
+  /** The part of the stored output that was not seen yet, and the logs where nothing of them was. */
+  *stored(record: JobRecord | undefined): Generator<StreamEvent> {
+    const result = record?.result;
+    if (!record || !result || result.attempt < this.#seen.attempt) return;
+    if (result.attempt > this.#seen.attempt) this.#seen = { attempt: result.attempt, chunk: 0, log: 0 };
+    const untouched = this.#seen.chunk === 0 && this.#seen.log === 0;
+    if (untouched && result.logs !== '') {
+      this.#seen = { ...this.#seen, log: 1 };
+      yield { id: formatPlace(this.#seen), event: 'logs', data: result.logs };
+    }
+    for (const chunk of elements(record).slice(this.#seen.chunk)) {
+      this.#seen = { ...this.#seen, chunk: this.#seen.chunk + 1, log: 0 };
+      yield { id: formatPlace(this.#seen), event: 'output', data: outputText(chunk) };
+    }
+  }
+
+  *end(job: Job): Generator<StreamEvent> {
+    const id = formatPlace(this.#seen);
+    if (job.status === 'failed')
+      yield { id, event: 'error', data: job.failure?.message ?? 'The prediction failed.' };
+    const reason = job.status === 'failed' ? 'error' : job.status === 'canceled' ? 'canceled' : undefined;
+    yield { id, event: 'done', data: JSON.stringify({ reason }) };
+  }
+
+  #isNext(place: Place, type: string): boolean {
+    const seen = this.#seen;
+    if (place.attempt !== seen.attempt) return place.attempt > seen.attempt;
+    // An element that was skipped is not jumped over: the stored output has it.
+    if (type === 'output') return place.chunk === seen.chunk + 1;
+    return place.chunk === seen.chunk && place.log > seen.log;
+  }
+}
+
+/** The elements of an iterator's output; any other output is one element. */
+function elements({ job, result }: JobRecord): readonly unknown[] {
+  const output = result?.output ?? null;
+  if (output === null) return [];
+  return job.streams && Array.isArray(output) ? output : [output];
+}
+
+function outputText(chunk: unknown): string {
+  return typeof chunk === 'string' ? chunk : JSON.stringify(chunk);
+}
+
+/** Events that have come and were not read yet, and whether the doorbell was rung. */
+class Inbox {
+  #events: ChannelEvent[] = [];
+  #rung = false;
+  #wake: (() => void) | undefined;
+
+  /** @param event undefined for a ring */
+  put(event: ChannelEvent | undefined): void {
+    if (event) this.#events.push(event);
+    else this.#rung = true;
+    this.#wake?.();
+  }
+
+  take(): readonly ChannelEvent[] {
+    return this.#events.splice(0);
+  }
+
+  /** Waits for anything to come. @returns whether it is time to look at the job itself */
+  async wait(ms: number): Promise<boolean> {
+    let late = false;
+    if (this.#events.length === 0 && !this.#rung) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(() => {
+          late = true;
+          resolve();
+        }, ms);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    const look = this.#rung || late;
+    this.#rung = false;
+    return look;
+  }
+}

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+
+/** What the command line reads of the API's answers; everything else in them is passed over. */
+export const accountAnswer = z.looseObject({ username: z.string(), type: z.string() });
+
+export const registryAnswer = z.looseObject({
+  /** Whether the server builds versions from a folder or takes container images. */
+  accepts: z.enum(['source', 'image']),
+  max_source_bytes: z.number().optional(),
+});
+
+export const versionAnswer = z.looseObject({
+  id: z.string(),
+  created_at: z.string().optional(),
+  cog_version: z.string().nullish(),
+  openapi_schema: z.record(z.string(), z.unknown()).nullish(),
+});
+export type VersionAnswer = z.infer<typeof versionAnswer>;
+
+export const modelAnswer = z.looseObject({
+  owner: z.string(),
+  name: z.string(),
+  visibility: z.string().optional(),
+  latest_version: versionAnswer.nullish(),
+});
+
+export const predictionAnswer = z.looseObject({
+  id: z.string(),
+  status: z.enum(['starting', 'processing', 'succeeded', 'failed', 'canceled', 'aborted']),
+  output: z.unknown(),
+  error: z.string().nullish(),
+  /** Why it did not succeed: one of core's failure codes, or one that only a newer server knows. */
+  code: z.string().nullish(),
+  /** Who has to act for it to succeed next time. */
+  fault: z.string().nullish(),
+  /** Whether the same request may succeed if it is sent again. */
+  retryable: z.boolean().nullish(),
+  logs: z.string().nullish(),
+  metrics: z.looseObject({ predict_time: z.number().optional() }).nullish(),
+  cost: z.looseObject({ micro_usd: z.number().nullish(), sku: z.string().optional() }).nullish(),
+  /** What a prediction that is `starting` waits for. */
+  waiting: z
+    .looseObject({
+      phase: z.string(),
+      position: z.number().nullish(),
+      eta_seconds: z.looseObject({ p50: z.number().nullish() }).nullish(),
+    })
+    .nullish(),
+  urls: z.looseObject({ stream: z.string().optional() }).optional(),
+});
+export type PredictionAnswer = z.infer<typeof predictionAnswer>;
+export type Waiting = NonNullable<PredictionAnswer['waiting']>;
+
+export const problemAnswer = z.looseObject({
+  title: z.string().optional(),
+  detail: z.string().optional(),
+  status: z.number().optional(),
+  code: z.string().optional(),
+});
+export type ProblemAnswer = z.infer<typeof problemAnswer>;
+
+/** One line of the answer to a push. */
+export const pushLine = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('progress'), message: z.string() }),
+  z.looseObject({ type: z.literal('warning'), message: z.string() }),
+  z.looseObject({ type: z.literal('version'), created: z.boolean(), version: versionAnswer }),
+  z.looseObject({ type: z.literal('problem'), problem: problemAnswer }),
+]);
+export type PushLine = z.infer<typeof pushLine>;
+
+/** Whether a prediction will not change any more. */
+export function hasEnded(prediction: PredictionAnswer): boolean {
+  return prediction.status !== 'starting' && prediction.status !== 'processing';
+}

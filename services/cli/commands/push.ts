@@ -1,0 +1,196 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { Command } from 'commander';
+import { Agent, fetch } from 'undici';
+import { ProblemError } from '../../core/errors.ts';
+import { type PackedFolder, packFolder } from '../../registrar/pack.ts';
+import { modelAnswer, type ProblemAnswer, type PushLine, pushLine, registryAnswer } from '../answers.ts';
+import { ApiError, type Client, refusal } from '../client.ts';
+import { CliError, usageError } from '../failure.ts';
+import { exampleRun, modelInterface } from '../model-interface.ts';
+import { Progress, print, say } from '../terminal.ts';
+import { readModelName } from './model-name.ts';
+import { addServerOptions, connect, type ServerOptions } from './server-options.ts';
+
+interface PushOptions extends ServerOptions {
+  readonly hardware?: string;
+  readonly public?: boolean;
+  readonly json?: boolean;
+}
+
+/** `mimeo push`: sends a Cog folder to a server, which makes a version of it. */
+export function pushCommand(signal: AbortSignal): Command {
+  const command = new Command('push')
+    .description(
+      'Push a Cog folder as a new version of a model. The model is created if it is not there yet.',
+    )
+    .argument('<dir>', 'the folder with cog.yaml')
+    .argument('<owner/name>', 'the model')
+    .option('--hardware <sku>', 'what a new model runs on (default: cpu)')
+    .option('--public', 'let everybody on the server run a new model (default: only you)')
+    .option('--json', 'print the version as JSON on stdout');
+  return addServerOptions(command)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ npx mimeo push . local/my-model
+  $ npx mimeo push my-model local/my-model --hardware gpu-t4 --public
+  $ npx mimeo push . local/my-model --json | jq -r .id`,
+    )
+    .action((dir: string, model: string, options: PushOptions) => push(dir, model, options, signal));
+}
+
+async function push(dir: string, model: string, options: PushOptions, signal: AbortSignal): Promise<void> {
+  const { owner, name } = readModelName(model);
+  await checkFolder(dir);
+  const client = await connect(options);
+  const maxSourceBytes = await checkRegistry(client, signal);
+  const progress = new Progress(0);
+  try {
+    await ensureModel(client, owner, name, options, signal);
+    progress.update('packing the folder');
+    const folder = await pack(dir, maxSourceBytes);
+    progress.update(`sending ${folder.files} files (${formatSize(folder.bytes)})`);
+    const lines = upload(client, `/models/${owner}/${name}/versions`, folder.stream, signal);
+    const { created, version } = await readVersion(lines, progress);
+    progress.stop();
+    if (options.json) print(JSON.stringify(version, null, 2));
+    say(`${created ? 'New version' : 'This version was there already'}: ${owner}/${name}:${version.id}`);
+    say(`Run it:\n  ${exampleRun(`${owner}/${name}`, modelInterface(version))}`);
+  } finally {
+    progress.stop();
+  }
+}
+
+async function checkFolder(dir: string): Promise<void> {
+  const [folder, cogYaml] = await Promise.all([
+    stat(dir).catch(() => undefined),
+    stat(resolve(dir, 'cog.yaml')).catch(() => undefined),
+  ]);
+  if (!folder?.isDirectory()) throw usageError(`There is no folder ${dir}.`);
+  if (!cogYaml) throw usageError(`${dir} has no cog.yaml. Start a model with: npx mimeo init ${dir}`);
+}
+
+async function pack(dir: string, maxBytes: number | undefined): Promise<PackedFolder> {
+  try {
+    return await packFolder(dir, maxBytes);
+  } catch (error) {
+    throw error instanceof ProblemError ? new CliError(`${dir} cannot be pushed: ${error.message}`) : error;
+  }
+}
+
+/** @returns the most bytes that a folder may have, where the server says so */
+async function checkRegistry(client: Client, signal: AbortSignal): Promise<number | undefined> {
+  const registry = await client.call('GET', '/registry', registryAnswer, { signal }).catch((error) => {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
+    throw usageError(`${client.server.url} takes no pushes. Is the URL that of a Mimeo server?`);
+  });
+  if (registry.accepts === 'source') return registry.max_source_bytes;
+  throw usageError(
+    `${client.server.url} takes container images, not folders. Building one needs the Cog CLI and Docker; ` +
+      'mimeo push will do it in a later release.',
+  );
+}
+
+async function ensureModel(
+  client: Client,
+  owner: string,
+  name: string,
+  options: PushOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const there = await client
+    .call('GET', `/models/${owner}/${name}`, modelAnswer, { signal })
+    .catch((error: unknown) => {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    });
+  if (there) {
+    if (options.hardware || options.public) {
+      say(`${owner}/${name} is there already: --hardware and --public count for new models only.`);
+    }
+    return;
+  }
+  const visibility = options.public ? 'public' : 'private';
+  const json = { owner, name, visibility, hardware: options.hardware ?? 'cpu' };
+  await client.call('POST', '/models', modelAnswer, { json, signal });
+  say(`Created the ${visibility} model ${owner}/${name} on ${json.hardware}.`);
+}
+
+/** Sends the packed folder and gives the lines of the answer as they come. */
+async function* upload(
+  client: Client,
+  path: string,
+  body: Readable,
+  signal: AbortSignal,
+): AsyncGenerator<PushLine> {
+  // Installing a model's packages can be silent for longer than fetch's own five minutes.
+  let unpacked: Error | undefined;
+  body.once('error', (error) => {
+    unpacked = error;
+  });
+  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  try {
+    const response = await fetch(client.url(path), {
+      method: 'POST',
+      headers: { ...client.headers, 'content-type': 'application/gzip', accept: 'application/x-ndjson' },
+      body,
+      duplex: 'half',
+      dispatcher,
+      signal,
+    });
+    if (!response.ok || !response.body) {
+      throw refusal(client.server.url, response.status, await response.text());
+    }
+    for await (const line of createInterface({ input: Readable.fromWeb(response.body) })) {
+      if (line.trim()) yield readLine(line);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw unpacked
+      ? new CliError(`The folder could not be read: ${unpacked.message}`)
+      : client.explain(error);
+  } finally {
+    body.destroy();
+    await dispatcher.destroy();
+  }
+}
+
+function readLine(line: string): PushLine {
+  try {
+    return pushLine.parse(JSON.parse(line));
+  } catch {
+    throw new CliError(
+      `The server answered the push with something unexpected: ${line.slice(0, 200)}. ` +
+        'Are mimeo and the server of the same release?',
+    );
+  }
+}
+
+async function readVersion(
+  lines: AsyncIterable<PushLine>,
+  progress: Progress,
+): Promise<Extract<PushLine, { type: 'version' }>> {
+  let version: Extract<PushLine, { type: 'version' }> | undefined;
+  for await (const line of lines) {
+    if (line.type === 'progress') progress.update(line.message);
+    if (line.type === 'warning') progress.print(`Warning: ${line.message}\n`);
+    if (line.type === 'version') version = line;
+    if (line.type === 'problem') throw new CliError(describeProblem(line.problem));
+  }
+  if (version) return version;
+  throw new CliError('The connection ended before the server had made the version. Push again: it is safe.');
+}
+
+function describeProblem({ title, detail }: ProblemAnswer): string {
+  return `The push was refused: ${detail ?? title ?? 'the server gave no reason.'}`;
+}
+
+function formatSize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} kB`;
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}

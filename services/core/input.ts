@@ -1,0 +1,113 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { ProblemError } from './errors.ts';
+import type { Version } from './version.ts';
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** What a version takes, compiled once from its OpenAPI schema. */
+export interface InputContract {
+  /** Names of inputs that are secrets. */
+  readonly secrets: readonly string[];
+  /**
+   * The input without what the version does not know, as Cog itself drops it.
+   * @throws ProblemError `input_invalid` with a line for each mistake
+   */
+  check<T extends JsonObject>(input: T): T;
+}
+
+/**
+ * @throws Error where the schema itself is broken, which the registrar refuses
+ */
+export function compileInput(version: Pick<Version, 'openapiSchema'>): InputContract {
+  const ajv = new Ajv({ strict: false, allErrors: true, coerceTypes: false, logger: false });
+  // A file is a URL or a data URL; a pattern over megabytes of base64 would be slow, so only its beginning is read.
+  ajv.addFormat('uri', (text: string) => /^(?:https?:\/\/|data:)/i.test(text.slice(0, 8)));
+  ajv.addFormat('password', true);
+  const components = withTypedNullable(version.openapiSchema.components ?? {});
+  const validate = ajv.compile({ $ref: '#/components/schemas/Input', components });
+  const properties = inputProperties(version.openapiSchema);
+  const known = new Set(Object.keys(properties));
+  return {
+    secrets: Object.entries(properties).flatMap(([name, property]) => (isSecret(property) ? [name] : [])),
+    check: (input) => {
+      const kept = withoutUnknown(input, known);
+      if (!validate(kept)) throw inputProblem(validate);
+      return kept;
+    },
+  };
+}
+
+/** OpenAPI lets `nullable` stand beside `allOf` and `anyOf`, as Cog writes it; Ajv refuses it without `type`. */
+function withTypedNullable(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withTypedNullable);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const entries = Object.entries(schema).map(([name, value]) => [name, withTypedNullable(value)] as const);
+  return Object.fromEntries(
+    entries.filter(([name, value]) => name !== 'nullable' || value !== true || 'type' in schema),
+  );
+}
+
+function inputProperties(schema: JsonObject): Record<string, JsonObject> {
+  const components = schema.components as
+    | { schemas?: { Input?: { properties?: Record<string, JsonObject> } } }
+    | undefined;
+  return components?.schemas?.Input?.properties ?? {};
+}
+
+function isSecret(property: JsonObject): boolean {
+  return property['x-cog-secret'] === true || property.format === 'password';
+}
+
+function withoutUnknown<T extends JsonObject>(input: T, known: ReadonlySet<string>): T {
+  if (Object.keys(input).every((name) => known.has(name))) return input;
+  return Object.fromEntries(Object.entries(input).filter(([name]) => known.has(name))) as T;
+}
+
+function inputProblem(validate: ValidateFunction): ProblemError {
+  const lines = (validate.errors ?? []).flatMap((error) => {
+    const line = describe(error);
+    return line === undefined ? [] : [`- ${line}`];
+  });
+  const detail = [...new Set(lines)].join('\n');
+  return new ProblemError('input_invalid', detail === '' ? '- input: Does not match the schema' : detail);
+}
+
+function describe(error: ErrorObject): string | undefined {
+  const where = ['input', ...error.instancePath.split('/').slice(1)].join('.');
+  const params = error.params as Record<string, unknown>;
+  switch (error.keyword) {
+    case 'required':
+      return `${where}.${String(params.missingProperty)}: This input is required`;
+    case 'type':
+      return `${where}: Must be ${withArticle(String(params.type))}`;
+    case 'enum':
+      return `${where}: Must be one of ${(params.allowedValues as unknown[]).map((value) => JSON.stringify(value)).join(', ')}`;
+    case 'minimum':
+      return `${where}: Must be greater than or equal to ${String(params.limit)}`;
+    case 'maximum':
+      return `${where}: Must be less than or equal to ${String(params.limit)}`;
+    case 'minLength':
+      return `${where}: Must be at least ${String(params.limit)} characters long`;
+    case 'maxLength':
+      return `${where}: Must be at most ${String(params.limit)} characters long`;
+    case 'pattern':
+      return `${where}: Must match the pattern ${String(params.pattern)}`;
+    case 'format':
+      return params.format === 'uri'
+        ? `${where}: Must be an http(s) URL or a data URL`
+        : `${where}: ${error.message}`;
+    // These only say that one of the errors above happened inside.
+    case 'allOf':
+    case 'anyOf':
+    case 'oneOf':
+    case '$ref':
+      return undefined;
+    default:
+      return `${where}: ${error.message ?? 'Is not valid'}`;
+  }
+}
+
+function withArticle(type: string): string {
+  const names = type.split(',').map((name) => (/^[aeio]/.test(name) ? `an ${name}` : `a ${name}`));
+  return names.join(' or ');
+}

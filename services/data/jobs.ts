@@ -1,0 +1,273 @@
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { hasEnded, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
+import type { Objects } from '../ports/objects/port.ts';
+import {
+  ConflictError,
+  type Item,
+  type Key,
+  type Page,
+  type Table,
+  type Value,
+  type WriteOp,
+} from '../ports/table/port.ts';
+import { fromStored, timeKey, toStored } from './stored.ts';
+
+/** Payload values longer than this (JSON characters) live in Objects, not in the Table. */
+const inlineCharacters = 8 * 1024;
+/** How long a heartbeat's item outlives its lease. */
+const heartbeatKeptSeconds = 3600;
+
+/** What a job put out. `metrics` are those that the model recorded itself. */
+export interface Result {
+  readonly output: Value;
+  readonly logs: string;
+  readonly metrics: { readonly [name: string]: Value };
+  /** The attempt that it is of. */
+  readonly attempt: number;
+}
+
+export interface JobRecord {
+  readonly job: Job;
+  readonly input: { readonly [name: string]: Value };
+  /** undefined while nothing was put out. */
+  readonly result: Result | undefined;
+  readonly traceparent: string | null;
+  readonly secrets: readonly string[];
+}
+
+export interface CreateOptions {
+  /** W3C trace context of the request, passed on to the model. */
+  readonly traceparent: string | null;
+  /** Names of inputs that are never shown again. */
+  readonly secrets: readonly string[];
+}
+
+/** A runner's sign of life for one attempt. */
+export interface Heartbeat {
+  readonly attempt: number;
+  readonly expiresAt: number;
+  /** Whether a reader may have seen part of this attempt's output. */
+  readonly outputShown: boolean;
+}
+
+/** Jobs as they are stored: one partition a job, its row small, its payloads beside it. */
+export class Jobs {
+  readonly #table: Table;
+  readonly #objects: Objects;
+
+  constructor(table: Table, objects: Objects) {
+    this.#table = table;
+    this.#objects = objects;
+  }
+
+  /** @throws ConflictError where a job of this id exists */
+  async create(job: Job, input: { readonly [name: string]: Value }, options: CreateOptions): Promise<void> {
+    const stored = await this.#storeValue(job, 'input', input);
+    await this.#table.write([
+      { op: 'put', item: jobItem(job), when: { absent: true } },
+      { op: 'put', item: payloadItem(job, 'INPUT', { value: stored, ...options }) },
+    ]);
+  }
+
+  async get(id: string): Promise<Job | undefined> {
+    const item = await this.#table.get(jobKey(id));
+    return item && fromStored<Job>(item);
+  }
+
+  /** The job with its payloads. */
+  async record(id: string): Promise<JobRecord | undefined> {
+    const { items } = await this.#table.query({ pk: jobPartition(id) }, { limit: 10 });
+    const parts = new Map(items.map((item) => [item.sk, item]));
+    const row = parts.get('JOB');
+    if (!row) return undefined;
+    const job = fromStored<Job>(row);
+    const input = parts.get('INPUT');
+    const result = parts.get('RESULT');
+    return {
+      job,
+      input: (input && (await this.#loadValue<JobRecord['input']>(input.data.value))) ?? {},
+      result: result && (await this.#loadResult(result)),
+      traceparent: typeof input?.data.traceparent === 'string' ? input.data.traceparent : null,
+      secrets: (input?.data.secrets as readonly string[] | undefined) ?? [],
+    };
+  }
+
+  /** Predictions of an account, newest first. */
+  async list(
+    account: string,
+    options: {
+      readonly limit: number;
+      readonly cursor?: string;
+      readonly after?: number;
+      readonly before?: number;
+    },
+  ): Promise<Page<JobRecord>> {
+    const page = await this.#table.query(
+      { index: 'listing', pk: listingPartition(account) },
+      {
+        descending: true,
+        limit: options.limit,
+        cursor: options.cursor,
+        after: options.after === undefined ? undefined : `${timeKey(options.after)}~`,
+        before: options.before === undefined ? undefined : timeKey(options.before),
+      },
+    );
+    const records = await Promise.all(page.items.map((item) => this.record(fromStored<Job>(item).id)));
+    return { items: records.filter((record) => record !== undefined), next: page.next };
+  }
+
+  /**
+   * Applies an event to a job that was just read, by one conditional write.
+   * @param result stored in the same write where the job ends
+   * @returns what became of it; undefined where the job has changed since it was read: read it again
+   */
+  async applyTo(job: Job, event: JobEvent, result?: Result): Promise<Transition | undefined> {
+    const decided = transition(job, event);
+    if (decided.kind === 'refused') return decided;
+    const ops: WriteOp[] = [
+      {
+        op: 'put',
+        item: jobItem(decided.job),
+        when: { equals: { status: job.status, attempt: job.attempt } },
+      },
+    ];
+    if (result && hasEnded(decided.job.status)) ops.push(await this.#resultOp(job, result));
+    try {
+      await this.#table.write(ops);
+      return decided;
+    } catch (error) {
+      if (error instanceof ConflictError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Stores what an attempt has put out so far, or the last words of a job that was canceled. */
+  async checkpoint(job: Job, result: Result): Promise<void> {
+    await this.#table.write([await this.#resultOp(job, result)]);
+  }
+
+  async heartbeat(id: string): Promise<Heartbeat | undefined> {
+    const item = await this.#table.get({ pk: jobPartition(id), sk: 'HEARTBEAT' });
+    return item && fromStored<Heartbeat>(item);
+  }
+
+  async putHeartbeat(id: string, heartbeat: Heartbeat): Promise<void> {
+    const item = {
+      pk: jobPartition(id),
+      sk: 'HEARTBEAT',
+      data: toStored({ ...heartbeat }),
+      expiresAt: Math.ceil(heartbeat.expiresAt / 1000) + heartbeatKeptSeconds,
+    };
+    await this.#table.write([{ op: 'put', item }]);
+  }
+
+  /** How many jobs of a pool wait or run, counted up to `limit`. */
+  async count(pool: string, state: 'queued' | 'running', limit: number): Promise<number> {
+    return await this.#table.count({ index: 'unfinished', pk: unfinishedPartition(pool, state) }, limit);
+  }
+
+  /** Jobs of a pool that wait or run, oldest first: those younger than `after` and older than `before`. */
+  async unfinished(
+    pool: string,
+    state: 'queued' | 'running',
+    options: { readonly limit: number; readonly after?: Job; readonly before?: Job },
+  ): Promise<readonly Job[]> {
+    const { items } = await this.#table.query(
+      { index: 'unfinished', pk: unfinishedPartition(pool, state) },
+      {
+        limit: options.limit,
+        after: options.after && ageKey(options.after),
+        before: options.before && ageKey(options.before),
+      },
+    );
+    return items.map((item) => fromStored<Job>(item));
+  }
+
+  /** Unfinished jobs whose `Cancel-After` time is over. */
+  async overdue(now: number, limit: number): Promise<readonly Job[]> {
+    const { items } = await this.#table.query(
+      { index: 'due', pk: 'DEADLINES' },
+      { limit, before: timeKey(now + 1) },
+    );
+    return items.map((item) => fromStored<Job>(item));
+  }
+
+  async #resultOp(job: Job, result: Result): Promise<WriteOp> {
+    const [output, logs] = await Promise.all([
+      this.#storeValue(job, 'output', result.output),
+      this.#storeValue(job, 'logs', result.logs),
+    ]);
+    const data = { output, logs, metrics: result.metrics, attempt: result.attempt };
+    return { op: 'put', item: payloadItem(job, 'RESULT', data) };
+  }
+
+  async #loadResult(item: Item): Promise<Result> {
+    const [output, logs] = await Promise.all([
+      this.#loadValue<Value>(item.data.output),
+      this.#loadValue<string>(item.data.logs),
+    ]);
+    return {
+      output,
+      logs: logs ?? '',
+      metrics: item.data.metrics as Result['metrics'],
+      attempt: Number(item.data.attempt),
+    };
+  }
+
+  async #storeValue(job: Job, name: string, value: Value): Promise<Value> {
+    const json = JSON.stringify(value);
+    if (json.length <= inlineCharacters) return { inline: value };
+    const key = `${job.account}/jobs/${job.id}/${name}.json`;
+    await this.#objects.put(key, Readable.from([Buffer.from(json)]), { contentType: 'application/json' });
+    return { object: key };
+  }
+
+  async #loadValue<T extends Value>(stored: Value | undefined): Promise<T | null> {
+    const holder = stored as { inline?: T; object?: string } | undefined;
+    if (holder?.object === undefined) return holder?.inline ?? null;
+    const object = await this.#objects.get(holder.object);
+    return object ? (JSON.parse(await text(object.body)) as T) : null;
+  }
+}
+
+function jobPartition(id: string): string {
+  return `JOB#${id}`;
+}
+
+function jobKey(id: string): Key {
+  return { pk: jobPartition(id), sk: 'JOB' };
+}
+
+function listingPartition(account: string): string {
+  return `PREDICTIONS#${account}`;
+}
+
+function unfinishedPartition(pool: string, state: 'queued' | 'running'): string {
+  return `${state}#${pool}`;
+}
+
+function ageKey(job: Job): string {
+  return `${timeKey(job.createdAt)}#${job.id}`;
+}
+
+function jobItem(job: Job): Item {
+  const ended = hasEnded(job.status);
+  const state = job.status === 'starting' ? 'queued' : 'running';
+  return {
+    ...jobKey(job.id),
+    data: toStored(job),
+    keys: {
+      listing: { pk: listingPartition(job.account), sk: ageKey(job) },
+      unfinished: ended ? undefined : { pk: unfinishedPartition(job.pool, state), sk: ageKey(job) },
+      due:
+        ended || job.deadlineAt === null
+          ? undefined
+          : { pk: 'DEADLINES', sk: `${timeKey(job.deadlineAt)}#${job.id}` },
+    },
+  };
+}
+
+function payloadItem(job: Job, sk: 'INPUT' | 'RESULT', data: { readonly [name: string]: Value }): Item {
+  return { pk: jobPartition(job.id), sk, data: toStored(data) };
+}

@@ -1,0 +1,60 @@
+import type { Pool, PoolState } from '../core/pool.ts';
+import type { Table } from '../ports/table/port.ts';
+import { fromStored, timeKey, toStored } from './stored.ts';
+
+/** A pool that got no job for this long is not looked at any more. */
+export const poolActiveSeconds = 24 * 3600;
+
+/** Pools that have had jobs lately, and what their directors say of them. */
+export class Pools {
+  readonly #table: Table;
+
+  constructor(table: Table) {
+    this.#table = table;
+  }
+
+  /** Notes that a pool gets jobs. Called at most once a minute for each pool and process. */
+  async touch(pool: Pool, now: number): Promise<void> {
+    const keys = { listing: { pk: 'POOLS', sk: `${timeKey(now)}#${pool.id}` } };
+    await this.#table.write([
+      { op: 'put', item: { pk: `POOL#${pool.id}`, sk: 'POOL', data: toStored(pool), keys } },
+    ]);
+  }
+
+  async get(id: string): Promise<Pool | undefined> {
+    const item = await this.#table.get({ pk: `POOL#${id}`, sk: 'POOL' });
+    return item && fromStored<Pool>(item);
+  }
+
+  /** Every pool that has had a job in the last `poolActiveSeconds`. */
+  async active(now: number): Promise<readonly Pool[]> {
+    const pools: Pool[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.#table.query(
+        { index: 'listing', pk: 'POOLS' },
+        { limit: 1000, cursor, after: timeKey(now - poolActiveSeconds * 1000) },
+      );
+      pools.push(...page.items.map((item) => fromStored<Pool>(item)));
+      cursor = page.next;
+    } while (cursor !== undefined);
+    return pools;
+  }
+
+  async putState(state: PoolState): Promise<void> {
+    await this.#table.write([
+      { op: 'put', item: { pk: `POOL#${state.pool}`, sk: 'STATE', data: toStored(state) } },
+    ]);
+  }
+
+  async state(id: string): Promise<PoolState | undefined> {
+    const item = await this.#table.get({ pk: `POOL#${id}`, sk: 'STATE' });
+    return item && fromStored<PoolState>(item);
+  }
+
+  /** Seconds that recent jobs of the pool ran, newest last; kept by metering. */
+  async runSeconds(id: string): Promise<readonly number[]> {
+    const item = await this.#table.get({ pk: `POOL#${id}`, sk: 'HISTORY' });
+    return item ? fromStored<{ runSeconds: number[] }>(item).runSeconds : [];
+  }
+}

@@ -1,0 +1,197 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createAdaptorServer } from '@hono/node-server';
+import type { Logger } from 'pino';
+import { type Api, createApi } from '../api/app.ts';
+import { HardwareCatalogue } from '../core/hardware.ts';
+import { hashToken } from '../core/ids.ts';
+import { defaultPolicy } from '../core/scaling.ts';
+import { Accounts } from '../data/accounts.ts';
+import { JobFlow } from '../data/job-flow.ts';
+import { Jobs } from '../data/jobs.ts';
+import { Models } from '../data/models.ts';
+import { Pools } from '../data/pools.ts';
+import { startDirector } from '../director/app.ts';
+import { createMetering } from '../metering/app.ts';
+import { createMemoryChannel } from '../ports/channel/memory.ts';
+import { createProcessFleet } from '../ports/fleet/processes.ts';
+import { openFilesystemObjects } from '../ports/objects/filesystem.ts';
+import { openSqliteQueue } from '../ports/queue/sqlite.ts';
+import { openSqliteTable } from '../ports/table/sqlite.ts';
+import { maxSourceBytes } from '../registrar/limits.ts';
+import { SourceRegistrar } from '../registrar/source.ts';
+import { startRunner } from '../runner/app.ts';
+import { Sweeper } from '../sweeper/app.ts';
+import type { LocalEnv } from './env.ts';
+import { openHome } from './home.ts';
+
+/** The account that everything on one machine belongs to. */
+export const localAccount = 'local';
+
+/** How long a stop waits for running predictions before they are given back. */
+const stopGraceMs = 2000;
+
+/** The whole platform in this process. */
+export interface LocalPlatform {
+  readonly url: string;
+  readonly token: string;
+  readonly api: Api;
+  readonly models: Models;
+  readonly registrar: SourceRegistrar;
+  /** Jobs of an earlier process that were taken up again. */
+  readonly recovered: number;
+  /** Gives running predictions back and leaves no process behind. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts api, director and a fleet of processes on one machine, over embedded stores.
+ * @throws Error whose message says what is wrong and how to mend it
+ */
+export async function startLocal(env: LocalEnv, logger: Logger): Promise<LocalPlatform> {
+  const home = await openHome(env.MIMEO_HOME);
+  const closers: (() => unknown)[] = [home.release];
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return await compose(env, home, logger, closers, closeAll);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+async function compose(
+  env: LocalEnv,
+  home: Awaited<ReturnType<typeof openHome>>,
+  logger: Logger,
+  closers: (() => unknown)[],
+  closeAll: () => Promise<void>,
+): Promise<LocalPlatform> {
+  const now = Date.now;
+  let url = env.MIMEO_PUBLIC_URL?.replace(/\/+$/, '') ?? '';
+  const table = openSqliteTable({
+    path: join(home.root, 'mimeo.db'),
+    synchronous: env.MIMEO_SQLITE_SYNCHRONOUS,
+  });
+  closers.push(() => table.close());
+  const queue = openSqliteQueue({ path: join(home.root, 'queue.db') });
+  closers.push(() => queue.close());
+  const channel = createMemoryChannel();
+  closers.push(() => channel.close());
+  const { signingKey } = home;
+  const objectsKey = signingKey.toString('base64');
+  const objects = openFilesystemObjects({
+    root: join(home.root, 'objects'),
+    baseUrl: () => url,
+    signingKey: objectsKey,
+  });
+  const models = new Models(table);
+  const pools = new Pools(table);
+  const flow = new JobFlow({ jobs: new Jobs(table, objects), queue, channel });
+  const registrar = new SourceRegistrar({ home: home.root, python: env.MIMEO_PYTHON });
+  const hardware = new HardwareCatalogue(env.MIMEO_PRICES);
+  await ensureAccount(new Accounts(table), home.token, now());
+
+  const api = await createApi({
+    table,
+    queue,
+    channel,
+    flow,
+    hardware,
+    builder: registrar,
+    maxSourceBytes,
+    servedObjects: { objects, signingKey: objectsKey },
+    publicUrl: () => url,
+    signingKey,
+    now,
+    logger,
+  });
+  const server = createAdaptorServer({ fetch: api.app.fetch }) as Server;
+  const port = await listen(server, env.MIMEO_PORT);
+  if (url === '') url = `http://127.0.0.1:${port}`;
+  closers.push(() => closeServer(server));
+
+  const sweeper = new Sweeper({ flow, pools, now, logger });
+  const recovered = await sweeper.recover();
+  closers.push(table.consume(createMetering(table)));
+
+  const fleet = createProcessFleet({
+    capacity: env.MIMEO_MAX_INSTANCES,
+    launch: async (pool) => registrar.launch(pool.version),
+    startRunner: ({ id, pool, cogUrl }) =>
+      startRunner({
+        protocol: api.dispatch.protocolFor({ role: 'runner', pool: pool.id }),
+        instanceId: id,
+        pool,
+        cogUrl,
+        setupTimeoutMs: env.MIMEO_SETUP_TIMEOUT_SECONDS * 1000,
+      }),
+  });
+  closers.push(() => fleet.close({ graceMs: stopGraceMs }));
+  const director = startDirector({
+    protocol: api.dispatch.protocolFor({ role: 'director' }),
+    fleet,
+    policy: () => ({ ...defaultPolicy, max: env.MIMEO_MAX_INSTANCES, idleSeconds: env.MIMEO_IDLE_SECONDS }),
+    logger,
+  });
+  closers.push(
+    () => director.close(),
+    sweeper.start({ deadlineMs: 1000, repairMs: 15_000 }),
+    () => api.drain(),
+  );
+  return { url, token: home.token, api, models, registrar, recovered, close: closeAll };
+}
+
+async function ensureAccount(accounts: Accounts, token: string, now: number): Promise<void> {
+  const known = await accounts.get(localAccount);
+  if (!known) {
+    await accounts.put({
+      username: localAccount,
+      type: 'user',
+      name: 'This machine',
+      githubUrl: null,
+      avatarUrl: null,
+      createdAt: now,
+    });
+  }
+  if (await accounts.findToken(token)) return;
+  const id = hashToken(token).slice(0, 12);
+  await accounts.putToken(token, {
+    id,
+    account: localAccount,
+    name: 'local',
+    createdAt: now,
+    revokedAt: null,
+  });
+}
+
+async function listen(server: Server, port: number): Promise<number> {
+  // Of a client that is slower than this between requests the connection is closed; load balancers must be faster.
+  server.keepAliveTimeout = 75_000;
+  server.listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EADDRINUSE') {
+      throw new Error(
+        `Port ${port} is in use by another program. Stop it, or choose another: MIMEO_PORT=8081 npm start`,
+      );
+    }
+    if (code === 'EACCES')
+      throw new Error(`Port ${port} needs more rights than you have. Choose one above 1023 with MIMEO_PORT.`);
+    throw error;
+  }
+  return (server.address() as AddressInfo).port;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}

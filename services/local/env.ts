@@ -1,0 +1,49 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+
+const seconds = z.coerce.number().positive();
+
+const schema = z.object({
+  /** Where the server listens; 0 takes any free port. */
+  MIMEO_PORT: z.coerce.number().int().min(0).max(65535).default(8080),
+  /** The folder of all state. */
+  MIMEO_HOME: z.string().min(1).default('.mimeo'),
+  /** How clients reach the server, where that is not http://127.0.0.1:PORT. */
+  MIMEO_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** Python interpreter for models' environments; found on PATH where unset. */
+  MIMEO_PYTHON: z.string().min(1).optional(),
+  /** Most instances at a time. */
+  MIMEO_MAX_INSTANCES: z.coerce.number().int().positive().default(availableParallelism()),
+  /** An instance that has had nothing to do for this long is stopped. */
+  MIMEO_IDLE_SECONDS: seconds.default(60),
+  /** A setup that takes longer than this has failed. */
+  MIMEO_SETUP_TIMEOUT_SECONDS: seconds.default(600),
+  /** `full` survives a power cut, too, at the price of a disk flush for each write. */
+  MIMEO_SQLITE_SYNCHRONOUS: z.enum(['normal', 'full']).default('normal'),
+  /** Micro-dollars per second by SKU, such as {"gpu-t4": 250}, in place of the default prices. */
+  MIMEO_PRICES: z
+    .string()
+    .default('{}')
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        context.addIssue('is not JSON, such as {"gpu-t4": 250}');
+        return z.NEVER;
+      }
+    })
+    .pipe(z.record(z.string(), z.int().nonnegative())),
+  MIMEO_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+});
+export type LocalEnv = z.infer<typeof schema>;
+
+/** @throws Error with a line for each mistake */
+export function parseLocalEnv(env: NodeJS.ProcessEnv): LocalEnv {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map(({ path, message }) => {
+    const name = String(path[0]);
+    return `  ${name}=${JSON.stringify(env[name])}: ${message}`;
+  });
+  throw new Error(`The environment is not right:\n${lines.join('\n')}`);
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { type ProblemCode, ProblemError, problemKinds } from '../../core/errors.ts';
+import {
+  assignmentSchema,
+  demandSchema,
+  type FleetProtocol,
+  protocolHeader,
+  protocolVersion,
+  stopListSchema,
+} from './port.ts';
+
+/** A call that is not a long poll is given up after this long. */
+const callTimeoutMs = 30_000;
+/** What a long poll may take longer than it was asked to wait. */
+const pollMarginMs = 10_000;
+
+const problemSchema = z.object({ code: z.string(), detail: z.string() });
+
+/**
+ * The fleet protocol over outbound HTTP, as a peer on another machine speaks it.
+ * Calls throw `ProblemError` where the api refuses them, and `unavailable` where it cannot be reached.
+ */
+export function createHttpFleetProtocol(options: {
+  readonly url: string;
+  readonly token: string;
+}): FleetProtocol {
+  const base = `${options.url.replace(/\/+$/, '')}/fleet/v1`;
+  const headers = {
+    authorization: `Bearer ${options.token}`,
+    'content-type': 'application/json',
+    [protocolHeader]: String(protocolVersion),
+  };
+
+  async function call<T>(
+    name: string,
+    body: object,
+    schema: z.ZodType<T>,
+    limits: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<T> {
+    const timeout = AbortSignal.timeout(limits.timeoutMs ?? callTimeoutMs);
+    const signal = limits.signal ? AbortSignal.any([limits.signal, timeout]) : timeout;
+    const response = await fetch(`${base}/${name}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      signal,
+    }).catch((cause: unknown) => {
+      throw new ProblemError(
+        'unavailable',
+        `The api at ${options.url} could not be reached: ${reasonOf(cause)}`,
+      );
+    });
+    if (!response.ok) throw await problemOf(response);
+    return schema.parse(await response.json());
+  }
+
+  /** A long poll that was aborted has simply found nothing. */
+  async function poll<T>(
+    name: string,
+    body: { waitSeconds: number },
+    schema: z.ZodType<T>,
+    signal: AbortSignal | undefined,
+    nothing: T,
+  ) {
+    try {
+      return await call(name, body, schema, { timeoutMs: body.waitSeconds * 1000 + pollMarginMs, signal });
+    } catch (error) {
+      if (signal?.aborted) return nothing;
+      throw error;
+    }
+  }
+
+  return {
+    lease: async (request, signal) => poll('lease', request, assignmentSchema.nullable(), signal, null),
+    heartbeat: async (request) => call('heartbeat', request, stopListSchema),
+    watch: async (request, signal) => poll('watch', request, stopListSchema, signal, { stop: [] }),
+    report: async (report) => void (await call('report', report, z.null())),
+    giveBack: async (job) => void (await call('give-back', job, z.null())),
+    demand: async (request, signal) => poll('demand', request, demandSchema, signal, { pools: [] }),
+    reportPool: async (state) => void (await call('pool', state, z.null())),
+    refuse: async (request) => void (await call('refuse', request, z.null())),
+  };
+}
+
+async function problemOf(response: Response): Promise<ProblemError> {
+  const parsed = problemSchema.safeParse(await response.json().catch(() => undefined));
+  if (parsed.success && parsed.data.code in problemKinds) {
+    return new ProblemError(parsed.data.code as ProblemCode, parsed.data.detail);
+  }
+  return new ProblemError('unavailable', `The api answered ${response.status}.`);
+}
+
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.cause instanceof Error ? cause.cause.message : cause.message;
+}

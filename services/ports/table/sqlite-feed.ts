@@ -1,0 +1,186 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { Change, ChangeConsumer, ChangeFeed } from './port.ts';
+import { decodeItem, prepare } from './sqlite-rows.ts';
+
+/** Changes that one call of a handler gets, at most. */
+const maxGroupChanges = 256;
+/** Characters of stored items in one group, but for the first change. */
+const maxGroupCharacters = 4 * 1024 * 1024;
+/** How long changes are gathered into a group: keeps handlers off the path of the request that wrote. */
+const gatherMs = 5;
+/** A handler that threw is called again after this, doubled each time up to the longest. */
+const firstRetryMs = 100;
+const longestRetryMs = 10_000;
+
+/** The feed of a table, as the table itself drives it. */
+export interface SqliteFeed extends ChangeFeed {
+  /** To be called after a commit that recorded changes. */
+  notify(): void;
+  /** Stops every consumer and resolves when no handler is running. */
+  stop(): Promise<void>;
+}
+
+interface Group {
+  readonly after: number;
+  readonly changes: readonly Change[];
+  readonly last: number;
+  /** Whether the feed went on beyond this group when it was read. */
+  readonly more: boolean;
+}
+
+interface Reader {
+  read(after: number): Group;
+  /** To be called when the feed has grown: the group that was read last may not be whole any more. */
+  forget(): void;
+  register(name: string): number;
+  /** Moves a consumer's place and forgets what every known consumer has passed. */
+  advance(name: string, position: number): void;
+}
+
+/**
+ * The changes are rows that a write commits along with its items; each known consumer has a durable place among them.
+ * A consumer that is new starts with the oldest change that is still there; one that was known keeps changes from
+ * being forgotten even while it does not run.
+ */
+export function createSqliteFeed(
+  database: DatabaseSync,
+  onConsumerError: (name: string, error: unknown) => void,
+): SqliteFeed {
+  const reader = createReader(database);
+  const running = new Map<string, { notify(): void; stop(): Promise<void> }>();
+  return {
+    notify() {
+      reader.forget();
+      for (const consumer of running.values()) consumer.notify();
+    },
+    consume(consumer) {
+      if (running.has(consumer.name)) throw new Error(`The feed already has a consumer ${consumer.name}`);
+      const delivery = startDelivery(reader, consumer, onConsumerError);
+      running.set(consumer.name, delivery);
+      return async () => {
+        await delivery.stop();
+        if (running.get(consumer.name) === delivery) running.delete(consumer.name);
+      };
+    },
+    async stop() {
+      await Promise.all([...running.values()].map((delivery) => delivery.stop()));
+    },
+  };
+}
+
+function startDelivery(
+  reader: Reader,
+  consumer: ChangeConsumer,
+  onConsumerError: (name: string, error: unknown) => void,
+): { notify(): void; stop(): Promise<void> } {
+  let position = reader.register(consumer.name);
+  let retryMs = firstRetryMs;
+  let isStopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  /** While a handler runs. */
+  let handling: Promise<void> | undefined;
+  let wasNotified = false;
+
+  function schedule(ms: number): void {
+    timer = setTimeout(() => {
+      timer = undefined;
+      wasNotified = false;
+      handling = deliver();
+    }, ms);
+    timer.unref();
+  }
+
+  async function deliver(): Promise<void> {
+    let nextMs: number | undefined;
+    try {
+      const group = reader.read(position);
+      if (group.changes.length === 0) return;
+      await consumer.handle(group.changes);
+      position = group.last;
+      reader.advance(consumer.name, position);
+      retryMs = firstRetryMs;
+      if (group.more) nextMs = 0;
+      else if (wasNotified) nextMs = gatherMs;
+    } catch (error) {
+      nextMs = retryMs;
+      retryMs = Math.min(retryMs * 2, longestRetryMs);
+      onConsumerError(consumer.name, error);
+    } finally {
+      handling = undefined;
+      if (nextMs !== undefined && !isStopped) schedule(nextMs);
+    }
+  }
+
+  schedule(0);
+  return {
+    notify() {
+      wasNotified = true;
+      if (timer === undefined && handling === undefined && !isStopped) schedule(gatherMs);
+    },
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await handling;
+    },
+  };
+}
+
+function createReader(database: DatabaseSync): Reader {
+  const select = prepare<[number, string, string, string | null, string | null]>(
+    database,
+    'SELECT id, pk, sk, before, after FROM changes WHERE id > ? ORDER BY id LIMIT ?',
+  );
+  const add = prepare(
+    database,
+    'INSERT INTO consumers (name, position) VALUES (?, 0) ON CONFLICT DO NOTHING',
+  );
+  const find = prepare<[number]>(database, 'SELECT position FROM consumers WHERE name = ?');
+  const move = prepare(database, 'UPDATE consumers SET position = ? WHERE name = ?');
+  // The newest row stays: the next id is one more than the highest, and ids must never be used again.
+  const trim = prepare(
+    database,
+    `DELETE FROM changes
+     WHERE id <= (SELECT min(position) FROM consumers) AND id < (SELECT max(id) FROM changes)`,
+  );
+  // Consumers mostly move in step: the second one gets the group that was parsed for the first.
+  let latest: Group | undefined;
+  return {
+    read(after) {
+      if (latest?.after !== after) latest = readGroup(after);
+      return latest;
+    },
+    forget() {
+      latest = undefined;
+    },
+    register(name) {
+      add.run(name);
+      return find.get(name)?.[0] ?? 0;
+    },
+    advance(name, position) {
+      move.run(position, name);
+      trim.run();
+    },
+  };
+
+  function readGroup(after: number): Group {
+    const changes: Change[] = [];
+    let last = after;
+    let characters = 0;
+    let more = false;
+    for (const [id, pk, sk, before, after] of select.iterate(last, maxGroupChanges + 1)) {
+      characters += (before?.length ?? 0) + (after?.length ?? 0);
+      if (changes.length === maxGroupChanges || (characters > maxGroupCharacters && changes.length > 0)) {
+        more = true;
+        break;
+      }
+      changes.push({
+        id: String(id),
+        key: { pk, sk },
+        before: before === null ? undefined : decodeItem(pk, sk, before),
+        after: after === null ? undefined : decodeItem(pk, sk, after),
+      });
+      last = id;
+    }
+    return { after, changes, last, more };
+  }
+}

@@ -1,0 +1,251 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { openSqliteFile } from '../sqlite-file.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+import { assertOps, assertSizes, keyOf } from './limits.ts';
+import {
+  type ChangeFeed,
+  type Condition,
+  ConflictError,
+  type IndexName,
+  type Item,
+  LimitError,
+  type Page,
+  type QueryOptions,
+  type Table,
+  type WriteOp,
+} from './port.ts';
+import { createSqliteFeed } from './sqlite-feed.ts';
+import {
+  columnsOf,
+  decodeItem,
+  type EncodedItem,
+  encodeItem,
+  prepare,
+  prepareWrites,
+  queryColumns,
+  type Statement,
+  tableFormat,
+} from './sqlite-rows.ts';
+
+/** How often expired items are looked for, and how many one transaction removes. */
+const sweepMs = 60_000;
+const sweepItems = 200;
+
+export interface SqliteTableOptions {
+  /** The database's file; its folder is made where there is none. */
+  readonly path: string;
+  /** `full` also keeps the last moments before a power cut, at the price of a disk flush per write. */
+  readonly synchronous?: 'normal' | 'full';
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+  /** Told of each call of a change handler that threw; it is called again later. */
+  readonly onConsumerError?: (consumer: string, error: unknown) => void;
+}
+
+interface StoredItem {
+  readonly id: number;
+  readonly body: string;
+}
+
+/**
+ * A table in a SQLite file. Calls run to their end before they return: a promise is settled at once.
+ * @throws Error whose message names the file and says how to mend it
+ */
+export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed {
+  const { path, synchronous = 'normal', now = Date.now } = options;
+  const database = openSqliteFile(path, tableFormat, synchronous);
+  const statements = prepareWrites(database);
+  const prepareOnce = statementCache(database);
+  const feed = createSqliteFeed(database, options.onConsumerError ?? reportConsumerError);
+  let sweptAt = 0;
+
+  /** An expired item is gone for every reader, the conditions of a write included. */
+  function live(item: Item): Item | undefined {
+    return item.expiresAt !== undefined && item.expiresAt * 1000 <= now() ? undefined : item;
+  }
+
+  /** @returns whether anything changed */
+  function commitOps(ops: readonly WriteOp[], encoded: readonly (EncodedItem | undefined)[]): boolean {
+    const stored = ops.map((op): StoredItem | undefined => {
+      const { pk, sk } = keyOf(op);
+      const row = statements.find.get(pk, sk);
+      return row === undefined ? undefined : { id: row[0], body: row[1] };
+    });
+    const failed: number[] = [];
+    ops.forEach((op, at) => {
+      if (op.when === undefined) return;
+      const { pk, sk } = keyOf(op);
+      const row = stored[at];
+      const item = row === undefined ? undefined : live(decodeItem(pk, sk, row.body));
+      if (!holds(op.when, item)) failed.push(at);
+    });
+    if (failed.length > 0) throw new ConflictError(failed);
+    let hasChanged = false;
+    ops.forEach((op, at) => {
+      if (applyOp(op, stored[at], encoded[at])) hasChanged = true;
+    });
+    return hasChanged;
+  }
+
+  function applyOp(op: WriteOp, stored: StoredItem | undefined, encoded: EncodedItem | undefined): boolean {
+    const { pk, sk } = keyOf(op);
+    if (op.op === 'put' && encoded !== undefined) {
+      const { head, body } = encoded;
+      if (stored === undefined) statements.insert.run(pk, sk, body, ...columnsOf(op.item));
+      // As in DynamoDB's streams, a put that changes nothing is no change.
+      else if (stored.body === body) return false;
+      else if (stored.body.startsWith(head)) statements.updateBody.run(body, stored.id);
+      else statements.updateAll.run(body, ...columnsOf(op.item), stored.id);
+      statements.recordChange.run(pk, sk, stored?.body ?? null, body);
+      return true;
+    }
+    if (op.op !== 'delete' || stored === undefined) return false;
+    statements.remove.run(stored.id);
+    statements.recordChange.run(pk, sk, stored.body, null);
+    return true;
+  }
+
+  function transact<T>(work: () => T): T {
+    statements.begin.run();
+    try {
+      const result = work();
+      statements.commit.run();
+      return result;
+    } catch (error) {
+      // SQLite itself rolls back after some failures, such as a full disk.
+      if (database.isTransaction) statements.rollback.run();
+      throw error;
+    }
+  }
+
+  function sweepNowAndThen(): void {
+    const at = now();
+    if (at - sweptAt < sweepMs) return;
+    sweptAt = at;
+    setImmediate(sweep).unref();
+  }
+
+  function sweep(): void {
+    if (!database.isOpen) return;
+    const removed = transact(() => {
+      const rows = statements.expired.all(Math.floor(now() / 1000), sweepItems);
+      for (const [id, pk, sk, body] of rows) {
+        statements.remove.run(id);
+        statements.recordChange.run(pk, sk, body, null);
+      }
+      return rows.length;
+    });
+    if (removed > 0) feed.notify();
+    if (removed === sweepItems) setImmediate(sweep).unref();
+  }
+
+  sweepNowAndThen();
+  return {
+    consume: feed.consume,
+
+    async get({ pk, sk }) {
+      const row = statements.find.get(pk, sk);
+      return row === undefined ? undefined : live(decodeItem(pk, sk, row[1]));
+    },
+
+    async query(partition, queryOptions) {
+      return queryPage(prepareOnce, partition, queryOptions, Math.floor(now() / 1000));
+    },
+
+    async count({ index, pk }, limit) {
+      const columns = queryColumns(index);
+      const select = prepareOnce<[number]>(
+        `SELECT count(*) FROM (SELECT 1 FROM items
+         WHERE ${columns.pk} = ? AND (expires_at IS NULL OR expires_at > ?) LIMIT ?)`,
+      );
+      return select.get(pk, Math.floor(now() / 1000), limit)?.[0] ?? 0;
+    },
+
+    async write(ops) {
+      assertOps(ops);
+      const encoded = ops.map((op) => (op.op === 'put' ? encodeItem(op.item) : undefined));
+      assertSizes(encoded);
+      if (transact(() => commitOps(ops, encoded))) feed.notify();
+      sweepNowAndThen();
+    },
+
+    async close() {
+      await feed.stop();
+      if (database.isOpen) database.close();
+    },
+  };
+}
+
+function holds(condition: Condition, item: Item | undefined): boolean {
+  if ('absent' in condition) return item === undefined;
+  if (item === undefined) return false;
+  if ('present' in condition) return true;
+  for (const name in condition.equals) {
+    if (!Object.hasOwn(item.data, name) || item.data[name] !== condition.equals[name]) return false;
+  }
+  return true;
+}
+
+type PrepareOnce = <Row>(sql: string) => Statement<Row>;
+
+/** The shapes of queries are few; each is prepared when it is first asked. */
+function statementCache(database: DatabaseSync): PrepareOnce {
+  const cache = new Map<string, Statement<unknown>>();
+  return <Row>(sql: string) => {
+    let statement = cache.get(sql);
+    if (statement === undefined) {
+      statement = prepare<unknown>(database, sql);
+      cache.set(sql, statement);
+    }
+    return statement as Statement<Row>;
+  };
+}
+
+/** id, pk, sk, the sort key that was gone by, body */
+type QueryRow = [number, string, string, string, string];
+
+function queryPage(
+  prepareOnce: PrepareOnce,
+  { index, pk }: { readonly index?: IndexName; readonly pk: string },
+  { after, before, descending = false, limit, cursor }: QueryOptions,
+  nowSeconds: number,
+): Page<Item> {
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
+    throw new LimitError(`A query's limit is a whole number from 1 to 1000, not ${limit}`);
+  }
+  const columns = queryColumns(index);
+  const where = [`${columns.pk} = ?`, '(expires_at IS NULL OR expires_at > ?)'];
+  const parameters: (string | number)[] = [pk, nowSeconds];
+  if (after !== undefined) {
+    where.push(`${columns.sk} > ?`);
+    parameters.push(after);
+  }
+  if (before !== undefined) {
+    where.push(`${columns.sk} < ?`);
+    parameters.push(before);
+  }
+  if (cursor !== undefined) {
+    const place = decodeCursor(cursor, columns.tie === undefined ? ['string'] : ['string', 'number']);
+    const beyond = descending ? '<' : '>';
+    where.push(
+      columns.tie === undefined
+        ? `${columns.sk} ${beyond} ?`
+        : `(${columns.sk}, ${columns.tie}) ${beyond} (?, ?)`,
+    );
+    parameters.push(...place);
+  }
+  const direction = descending ? 'DESC' : 'ASC';
+  const order = [columns.sk, columns.tie].filter((name) => name !== undefined);
+  const rows = prepareOnce<QueryRow>(
+    `SELECT id, pk, sk, ${columns.sk}, body FROM items WHERE ${where.join(' AND ')}
+     ORDER BY ${order.map((name) => `${name} ${direction}`).join(', ')} LIMIT ?`,
+  ).all(...parameters, limit + 1);
+  const items = rows.slice(0, limit).map(([, itemPk, itemSk, , body]) => decodeItem(itemPk, itemSk, body));
+  const last = rows.length > limit ? rows[limit - 1] : undefined;
+  if (last === undefined) return { items, next: undefined };
+  return { items, next: encodeCursor(columns.tie === undefined ? [last[3]] : [last[3], last[0]]) };
+}
+
+function reportConsumerError(consumer: string, error: unknown): void {
+  console.error(`The change feed's handler ${consumer} failed and is called again:`, error);
+}

@@ -1,0 +1,319 @@
+import { randomBytes } from 'node:crypto';
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+import { ProblemError } from '../core/errors.ts';
+import { versionIdPattern } from '../core/ids.ts';
+import { type CogYaml, parseCogYaml } from './cog-yaml.ts';
+import { runCommand, withProgress } from './command.ts';
+import { digestFolder } from './digest.ts';
+import { defaultCogVersion, ensureEnvironment } from './environment.ts';
+import { isAlive } from './lock.ts';
+import { modelEnvironment, pathWith } from './process-environment.ts';
+import { executables, findPython, type Python, seriesOf } from './python.ts';
+import { deriveSchema, type ModelInterface } from './schema.ts';
+import { unpack } from './unpack.ts';
+
+export type JsonValue = z.core.util.JSONType;
+export type Progress = (message: string) => void;
+
+/** How to start an instance. The variable PORT is left to the caller. */
+export interface LaunchSpec {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+export interface BuiltVersion {
+  /** 64 hex digits: the same folder has the same id. */
+  readonly id: string;
+  readonly cogVersion: string;
+  /** As Cog's own build would have written it. */
+  readonly openapiSchema: Record<string, JsonValue>;
+  /** Predictions that one instance runs at once. */
+  readonly concurrency: number;
+  /** What the model asks for that this machine does not give, in sentences for people. */
+  readonly warnings: readonly string[];
+}
+
+export interface SourceRegistrarOptions {
+  /** Where versions and environments are kept. */
+  readonly home: string;
+  /** Path or name of the Python to use where cog.yaml does not ask for another. */
+  readonly python?: string | undefined;
+  /** How long importing a model's code may take. */
+  readonly importTimeoutMs?: number;
+}
+
+const recordSchema = z.object({
+  id: z.string(),
+  cogVersion: z.string(),
+  openapiSchema: z.record(z.string(), z.json()),
+  concurrency: z.int().positive(),
+  warnings: z.array(z.string()),
+});
+
+/**
+ * Makes versions of Cog folders and tells how to start them. On disk, under `home`:
+ * `versions/<id>/src` and `version.json`, written once; `environments/<key>`, which may be deleted at any time.
+ */
+export class SourceRegistrar {
+  readonly #home: string;
+  readonly #python: string | undefined;
+  readonly #importTimeoutMs: number;
+  readonly #pythons = new Map<string, Promise<Python>>();
+
+  constructor(options: SourceRegistrarOptions) {
+    this.#home = options.home;
+    this.#python = options.python;
+    this.#importTimeoutMs = options.importTimeoutMs ?? 120_000;
+  }
+
+  /**
+   * Unpacks, checks and installs a model. A folder that was built before gives the version that is there.
+   * @param archive a tar.gz with cog.yaml at its top
+   * @throws ProblemError `invalid_model` naming file, line and mend; nothing is left behind
+   */
+  async build(
+    archive: Readable,
+    options: { readonly onProgress: Progress; readonly signal?: AbortSignal | undefined },
+  ): Promise<BuiltVersion> {
+    const { onProgress, signal } = options;
+    const workFolder = await this.#newWorkFolder();
+    const source = join(workFolder, 'src');
+    try {
+      await mkdir(source);
+      await withProgress(onProgress, 'unpacking', () => unpack(archive, source, { signal }));
+      const cogYaml = await readCogYaml(source);
+      const id = await digestFolder(source, defaultCogVersion);
+      const known = await this.#read(id);
+      if (known) {
+        onProgress(`nothing has changed since version ${id.slice(0, 12)} was built`);
+        await this.#environment(cogYaml, this.#sourceFolder(id), onProgress, signal);
+        return known;
+      }
+
+      const { environment, python } = await this.#environment(cogYaml, source, onProgress, signal);
+      const warnings = [...cogYaml.warnings, ...(await machineWarnings(cogYaml, python))];
+      for (const warning of warnings) onProgress(`warning: ${warning}`);
+      const model = await withProgress(
+        onProgress,
+        `reading the inputs and output of ${cogYaml.predictRef}`,
+        () =>
+          deriveSchema({
+            environment,
+            sourceFolder: source,
+            predictRef: cogYaml.predictRef,
+            trainRef: cogYaml.trainRef,
+            requirementsFile: cogYaml.requirementsFile,
+            env: runtimeEnvironment(environment, cogYaml, cogYaml.concurrency ?? 1),
+            timeoutMs: this.#importTimeoutMs,
+            signal,
+          }),
+      );
+      const built: BuiltVersion = {
+        id,
+        cogVersion: model.cogVersion,
+        openapiSchema: model.schema,
+        concurrency: concurrencyOf(cogYaml, model),
+        warnings,
+      };
+      await writeServedSchema(source, model.schema);
+      await writeFile(join(workFolder, 'version.json'), `${JSON.stringify(built, null, 2)}\n`);
+      signal?.throwIfAborted();
+      await this.#keep(workFolder, id);
+      return built;
+    } finally {
+      await rm(workFolder, { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * How to start an instance of a version. Makes its environment anew where it was deleted.
+   * @throws ProblemError `not_found` where no such version was built here
+   */
+  async launch(versionId: string): Promise<LaunchSpec> {
+    const built = await this.#read(versionId);
+    if (!built) {
+      throw new ProblemError(
+        'not_found',
+        `Version ${versionId} was not built on this machine; push it again`,
+      );
+    }
+    const cwd = this.#sourceFolder(versionId);
+    const cogYaml = await readCogYaml(cwd);
+    const { environment } = await this.#environment(cogYaml, cwd, () => {}, undefined);
+    return {
+      command: join(environment, 'bin', 'python'),
+      args: ['-m', 'cog.server.http', '--host', '127.0.0.1'],
+      env: runtimeEnvironment(environment, cogYaml, built.concurrency),
+      cwd,
+    };
+  }
+
+  async #environment(
+    cogYaml: CogYaml,
+    sourceFolder: string,
+    onProgress: Progress,
+    signal: AbortSignal | undefined,
+  ): Promise<{ environment: string; python: Python }> {
+    const python = await this.#findPython(cogYaml.pythonVersion);
+    const folder = join(this.#home, 'environments');
+    const environment = await ensureEnvironment(folder, python, cogYaml, sourceFolder, {
+      onProgress,
+      signal,
+    });
+    return { environment, python };
+  }
+
+  #findPython(wanted: string | null): Promise<Python> {
+    const key = wanted ?? '';
+    const known = this.#pythons.get(key);
+    if (known) return known;
+    const finding = findPython({ wanted: wanted ?? undefined, preferred: this.#python }).catch(
+      (error: Error) => {
+        // Somebody may install one in the meantime.
+        this.#pythons.delete(key);
+        throw new ProblemError('unavailable', error.message);
+      },
+    );
+    this.#pythons.set(key, finding);
+    return finding;
+  }
+
+  #versionFolder(id: string): string {
+    return join(this.#home, 'versions', id);
+  }
+
+  #sourceFolder(id: string): string {
+    return join(this.#versionFolder(id), 'src');
+  }
+
+  async #read(id: string): Promise<BuiltVersion | undefined> {
+    if (!versionIdPattern.test(id)) return undefined;
+    try {
+      return recordSchema.parse(
+        JSON.parse(await readFile(join(this.#versionFolder(id), 'version.json'), 'utf8')),
+      );
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** A folder on the same file system as the versions, named for this process so that leftovers can be told. */
+  async #newWorkFolder(): Promise<string> {
+    const parent = join(this.#home, 'tmp');
+    await mkdir(parent, { recursive: true });
+    for (const name of await readdir(parent)) {
+      const pid = Number(/^build-(\d+)-/.exec(name)?.[1] ?? Number.NaN);
+      if (pid > 0 && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true });
+    }
+    const folder = join(parent, `build-${process.pid}-${randomBytes(6).toString('hex')}`);
+    await mkdir(folder);
+    return folder;
+  }
+
+  /** Moves a finished version to its place. Of two that build the same at once, the first wins. */
+  async #keep(workFolder: string, id: string): Promise<void> {
+    await mkdir(join(this.#home, 'versions'), { recursive: true });
+    try {
+      await rename(workFolder, this.#versionFolder(id));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    }
+  }
+}
+
+async function readCogYaml(sourceFolder: string): Promise<CogYaml> {
+  let text: string;
+  try {
+    text = await readFile(join(sourceFolder, 'cog.yaml'), 'utf8');
+  } catch {
+    throw new ProblemError(
+      'invalid_model',
+      'There is no cog.yaml at the top of the archive; push the folder of a model',
+    );
+  }
+  const cogYaml = parseCogYaml(text);
+  const file = cogYaml.predictRef.slice(0, cogYaml.predictRef.lastIndexOf(':'));
+  // Before minutes are spent on packages.
+  await access(join(sourceFolder, file)).catch(() => {
+    throw new ProblemError(
+      'invalid_model',
+      `cog.yaml: there is no ${file} in the folder; check the name and .dockerignore`,
+    );
+  });
+  return cogYaml;
+}
+
+function concurrencyOf(cogYaml: CogYaml, model: ModelInterface): number {
+  // Cog: concurrency.max of cog.yaml goes before the decorator.
+  const concurrency = cogYaml.concurrency ?? model.concurrency ?? 1;
+  if (concurrency > 1 && !model.isAsync) {
+    throw new ProblemError(
+      'invalid_model',
+      `${cogYaml.predictRef} runs ${concurrency} predictions at once only as \`async def\`; ` +
+        'make it async, or take concurrency.max out of cog.yaml',
+    );
+  }
+  return concurrency;
+}
+
+/**
+ * The document that the model server reads. It offers server-sent events, by which logs and tokens are seen as they
+ * come, only to predictors that are marked; so here each of them is.
+ */
+async function writeServedSchema(sourceFolder: string, schema: Record<string, JsonValue>): Promise<void> {
+  const served = structuredClone(schema) as { paths?: Record<string, { post?: Record<string, unknown> }> };
+  const post = served.paths?.['/predictions']?.post;
+  if (post) post['x-cog-streaming'] = true;
+  await mkdir(join(sourceFolder, '.cog'));
+  await writeFile(join(sourceFolder, '.cog', 'openapi_schema.json'), JSON.stringify(served));
+}
+
+function runtimeEnvironment(
+  environment: string,
+  cogYaml: CogYaml,
+  concurrency: number,
+): Record<string, string> {
+  const inherited = modelEnvironment();
+  return {
+    ...inherited,
+    ...cogYaml.environment,
+    // The server starts its worker as `python`.
+    PATH: pathWith(join(environment, 'bin'), inherited.PATH),
+    VIRTUAL_ENV: environment,
+    PYTHONUNBUFFERED: '1',
+    COG_PREDICT_TYPE_STUB: cogYaml.predictRef,
+    ...(cogYaml.trainRef && { COG_TRAIN_TYPE_STUB: cogYaml.trainRef }),
+    COG_MAX_CONCURRENCY: String(concurrency),
+    COG_LOG_LEVEL: 'warning',
+    COG_THROTTLE_RESPONSE_INTERVAL: '0',
+  };
+}
+
+async function machineWarnings(cogYaml: CogYaml, python: Python): Promise<string[]> {
+  const found: string[] = [];
+  const wanted = cogYaml.pythonVersion;
+  if (wanted && wanted.split('.').slice(0, 2).join('.') !== seriesOf(python)) {
+    found.push(`cog.yaml asks for Python ${wanted}, which is not on PATH; Python ${python.version} is used`);
+  }
+  if (cogYaml.wantsGpu && !(await hasGpu())) {
+    found.push('build.gpu is true, but nvidia-smi finds no GPU on this machine; the model runs on the CPU');
+  }
+  return found;
+}
+
+async function hasGpu(): Promise<boolean> {
+  const [nvidiaSmi] = await executables('nvidia-smi');
+  if (!nvidiaSmi) return false;
+  const { exitCode, output } = await runCommand(nvidiaSmi, ['-L'], {
+    env: modelEnvironment(),
+    timeoutMs: 10_000,
+  });
+  return exitCode === 0 && output.includes('GPU ');
+}

@@ -1,0 +1,417 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { FailureCode } from '../core/errors.ts';
+import type { Instance } from '../core/pool.ts';
+import {
+  type Assignment,
+  heartbeatSeconds,
+  type JobRef,
+  maxPollSeconds,
+  type ReportedOutcome,
+  type RunnerProtocol,
+  type StopList,
+} from '../ports/fleet-protocol/port.ts';
+import { CogClient, type CogEnding } from './cog-client.ts';
+import { isDefunct } from './cog-state.ts';
+import { backoffMs, Delivery, isPassing } from './delivery.ts';
+import { type CogExit, describeExit } from './exit.ts';
+import { awaitSetup, type SetupResult, setupDeath } from './setup.ts';
+
+export interface RunnerOptions {
+  readonly protocol: RunnerProtocol;
+  readonly instanceId: string;
+  readonly pool: { readonly id: string; readonly concurrency: number; readonly streams: boolean };
+  /** `http://127.0.0.1:PORT` of the instance's Cog server. */
+  readonly cogUrl: string;
+  /** The end of what the server has written to stdout and stderr, where this process can read it. */
+  readonly serverLog?: () => string;
+  /** Whether the system has killed anything for want of memory since the instance was started, where it can be told. */
+  readonly outOfMemory?: () => boolean;
+  /** Epoch ms. */
+  readonly now?: () => number;
+  /** @default 600 s */
+  readonly setupTimeoutMs?: number;
+  /** How long a model may go on after it was told to stop. @default 10 s */
+  readonly cancelGraceMs?: number;
+  /** @default 64 MiB */
+  readonly maxOutputBytes?: number;
+}
+
+/** Feeds one instance with jobs. */
+export interface Runner {
+  readonly phase: 'setup' | 'ready' | 'draining' | 'failed';
+  readonly failure: Instance['failure'];
+  readonly setupLogs: string;
+  /** Epoch ms; null until it was ready once. */
+  readonly readyAt: number | null;
+  /** Seconds from the runner's start to ready; null until then. */
+  readonly setupSeconds: number | null;
+  /** Jobs in the model now. */
+  readonly running: number;
+  /** Epoch ms since when it has nothing to run and nothing to report; null while it works or boots. */
+  readonly idleSince: number | null;
+  /** Why the server cannot be used any more though it was ready, so that its process must be replaced; else null. */
+  readonly broken: string | null;
+  /** Calls back when something above has changed. Returns a function that stops it. */
+  onChange(listener: () => void): () => void;
+  /** To be told by whoever watches the server's process. */
+  cogExited(exit: CogExit): void;
+  /**
+   * Leases nothing more, lets jobs end within `graceMs` and gives back the rest. Resolves when the control plane knows
+   * of all of them. A second call can only shorten the time.
+   */
+  drain(options: { readonly graceMs: number }): Promise<void>;
+}
+
+interface HeldJob {
+  readonly job: Assignment;
+  readonly delivery: Delivery;
+  readonly cancel: AbortController;
+  /** `stopped`: canceled, or no longer ours. `given back`: another instance shall run it. */
+  fate: 'running' | 'stopped' | 'given back' | 'ended';
+}
+
+/** How long a job runs before anybody looks whether it was canceled; most have ended by then. */
+const watchAfterMs = 100;
+/** How often `running` and `idleSince` are told of at most: a no-op model changes them 2,000 times a second. */
+const changeIntervalMs = 100;
+/** How long the exit of a server's process may be told after its connections broke. */
+const exitNewsMs = 500;
+const idleCheckMs = 30_000;
+
+/** Starts a runner for a Cog server that is starting up. */
+export function startRunner(options: RunnerOptions): Runner {
+  return new InstanceRunner(options);
+}
+
+class InstanceRunner implements Runner {
+  readonly #options: RunnerOptions;
+  readonly #protocol: RunnerProtocol;
+  readonly #cog: CogClient;
+  readonly #now: () => number;
+  readonly #startedAt = performance.now();
+  readonly #held = new Set<HeldJob>();
+  readonly #listeners = new Set<() => void>();
+  /** Aborts when no more jobs are wanted. */
+  readonly #closing = new AbortController();
+  /** Aborts when a drain's time is over. */
+  readonly #hurry = new AbortController();
+  readonly #exit = Promise.withResolvers<CogExit>();
+  /** Aborts when the runner has ended. */
+  readonly #over = new AbortController();
+  #slots: Promise<void>[] = [];
+  #drained: Promise<void> | undefined;
+  #watching = false;
+  #watchTimer: NodeJS.Timeout | undefined;
+  #heartbeatTimer: NodeJS.Timeout | undefined;
+  #changeTimer: NodeJS.Timeout | undefined;
+  phase: Runner['phase'] = 'setup';
+  failure: Instance['failure'] = null;
+  setupLogs = '';
+  readyAt: number | null = null;
+  setupSeconds: number | null = null;
+  running = 0;
+  idleSince: number | null = null;
+  broken: string | null = null;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#protocol = options.protocol;
+    this.#now = options.now ?? Date.now;
+    const { cogUrl: url, pool, maxOutputBytes, serverLog } = options;
+    this.#cog = new CogClient({ url, streams: pool.streams, maxOutputBytes, serverLog });
+    void this.#setUp();
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  cogExited(exit: CogExit): void {
+    if (this.phase === 'setup') {
+      const log = this.#options.serverLog?.() ?? '';
+      this.#fail(setupDeath(exit, log, this.#isOutOfMemory()));
+    }
+    this.#exit.resolve(exit);
+    this.#break(describeExit(exit, this.#isOutOfMemory()));
+  }
+
+  drain({ graceMs }: { readonly graceMs: number }): Promise<void> {
+    const timer = setTimeout(() => this.#hurry.abort(), graceMs);
+    this.#drained ??= this.#drain();
+    return this.#drained.finally(() => clearTimeout(timer));
+  }
+
+  async #setUp(): Promise<void> {
+    const result = await awaitSetup(this.#cog, {
+      timeoutMs: this.#options.setupTimeoutMs ?? 600_000,
+      signal: this.#closing.signal,
+      serverLog: this.#options.serverLog ?? (() => ''),
+      onLogs: (logs) => {
+        this.setupLogs = logs;
+      },
+    });
+    if (!result || this.phase !== 'setup') return;
+    if (result.failure) {
+      this.#fail(result);
+      return;
+    }
+    this.phase = 'ready';
+    this.setupLogs = result.setupLogs;
+    this.readyAt = this.#now();
+    this.idleSince = this.readyAt;
+    this.setupSeconds = (performance.now() - this.#startedAt) / 1000;
+    this.#slots = Array.from({ length: this.#options.pool.concurrency }, () => this.#serveSlot());
+    void this.#checkWhileIdle();
+    this.#changed();
+  }
+
+  #fail({ failure, setupLogs }: SetupResult): void {
+    this.phase = 'failed';
+    this.failure = failure;
+    this.setupLogs = setupLogs;
+    this.#closing.abort();
+    this.#cog.close();
+    this.#changed();
+  }
+
+  /** Runs one job after the other. While the end of one is reported, the next is leased. */
+  async #serveSlot(): Promise<void> {
+    let reported: Promise<void> = Promise.resolve();
+    while (!this.#closing.signal.aborted) {
+      const job = await this.#lease();
+      if (!job) continue;
+      const held = this.#hold(job);
+      if (this.#closing.signal.aborted) {
+        reported = this.#giveBack(held);
+        break;
+      }
+      this.running++;
+      const ending = await this.#cog.run(job, (event) => held.delivery.progress(event), held.cancel.signal);
+      this.running--;
+      const outcome = await this.#conclude(held, ending);
+      await reported;
+      reported = outcome ? this.#end(held, outcome, ending) : Promise.resolve();
+    }
+    await reported;
+  }
+
+  async #lease(): Promise<Assignment | null> {
+    const request = { instance: this.#options.instanceId, waitSeconds: maxPollSeconds };
+    for (let tries = 0; !this.#closing.signal.aborted; tries++) {
+      try {
+        return await this.#protocol.lease(request, this.#closing.signal);
+      } catch {
+        await this.#pause(backoffMs(tries), this.#closing.signal);
+      }
+    }
+    return null;
+  }
+
+  #hold(job: Assignment): HeldJob {
+    const delivery: Delivery = new Delivery(this.#protocol, job, () => this.#stop(held));
+    const held: HeldJob = { job, delivery, cancel: new AbortController(), fate: 'running' };
+    this.#held.add(held);
+    this.idleSince = null;
+    this.#changedSoon();
+    this.#heartbeatTimer ??= setTimeout(() => void this.#heartbeat(), heartbeatSeconds * 1000);
+    this.#watchTimer ??= setTimeout(() => {
+      this.#watchTimer = undefined;
+      if (this.#held.size > 0) void this.#watch();
+    }, watchAfterMs);
+    return held;
+  }
+
+  #release(held: HeldJob): void {
+    held.fate = 'ended';
+    this.#held.delete(held);
+    if (this.#held.size === 0) this.idleSince = this.#now();
+    this.#changedSoon();
+  }
+
+  /** What to report of a run that has ended; undefined where nothing is. */
+  async #conclude(held: HeldJob, ending: CogEnding): Promise<ReportedOutcome | undefined> {
+    if (isGivenBack(held)) return undefined;
+    let { message } = ending;
+    if (ending.kind === 'lost') {
+      // Before the kill that a break brings about, so that it is the model's own end that is told.
+      const exit = await Promise.race([this.#exit.promise, this.#pause(exitNewsMs)]);
+      message = this.broken ?? (exit ? describeExit(exit, this.#isOutOfMemory()) : message);
+      this.#break(message);
+    } else if (ending.kind === 'crashed') {
+      if (this.#isOutOfMemory()) message = describeExit({ code: null, signal: null }, true);
+      this.#break(message);
+    }
+    if (isGivenBack(held)) return undefined;
+    const { output, predictMs, metrics } = ending;
+    if (ending.kind === 'succeeded') return { status: 'succeeded', output, predictMs, metrics };
+    if (ending.kind === 'canceled' && held.fate === 'running')
+      message = 'The model canceled the run by itself.';
+    const code = held.fate === 'stopped' ? 'canceled' : failureCodeOf[ending.kind];
+    return { status: 'failed', failure: { code, message }, output, predictMs, metrics };
+  }
+
+  async #end(held: HeldJob, outcome: ReportedOutcome, { logs, acceptedAfterMs }: CogEnding): Promise<void> {
+    held.fate = 'ended';
+    await held.delivery.end({ type: 'ended', outcome, logs, acceptedAfterMs });
+    this.#release(held);
+  }
+
+  /** Stops a job that was canceled or that is not ours any more. A model that does not listen loses its process. */
+  #stop(held: HeldJob): void {
+    if (held.fate !== 'running') return;
+    held.fate = 'stopped';
+    held.cancel.abort();
+    const graceMs = this.#options.cancelGraceMs ?? 10_000;
+    void this.#pause(graceMs).then(() => {
+      if (held.fate !== 'stopped' || this.#over.signal.aborted) return;
+      // The others in this process have done nothing wrong.
+      for (const other of this.#held) if (other.fate === 'running') void this.#giveBack(other);
+      this.#break(
+        `The model went on for ${graceMs / 1000} s after it was canceled, so its process was killed.`,
+      );
+    });
+  }
+
+  /** Puts a job back for another instance to run. Resolves when that is known, or when nobody cares any more. */
+  async #giveBack(held: HeldJob): Promise<void> {
+    held.fate = 'given back';
+    held.delivery.abandon();
+    held.cancel.abort();
+    const { id, attempt } = held.job;
+    for (let tries = 0; tries < 10; tries++) {
+      try {
+        await this.#protocol.giveBack({ id, attempt });
+        break;
+      } catch (error) {
+        // Else its lease runs out.
+        if (!isPassing(error)) break;
+        await this.#pause(backoffMs(tries));
+      }
+    }
+    this.#release(held);
+  }
+
+  #break(reason: string): void {
+    if (this.broken !== null || this.phase === 'failed') return;
+    this.broken = reason;
+    this.#closing.abort();
+    this.#changed();
+  }
+
+  async #drain(): Promise<void> {
+    if (this.phase !== 'failed') {
+      this.phase = 'draining';
+      this.#changed();
+    }
+    this.#closing.abort();
+    const ended = Promise.all(this.#slots);
+    await Promise.race([ended, aborted(this.#hurry.signal)]);
+    const left = [...this.#held].filter(({ fate }) => fate === 'running' || fate === 'stopped');
+    await Promise.all(left.map((held) => (held.fate === 'running' ? this.#giveBack(held) : undefined)));
+    this.#cog.close();
+    await ended;
+    this.#over.abort();
+    clearTimeout(this.#heartbeatTimer);
+    clearTimeout(this.#watchTimer);
+    clearTimeout(this.#changeTimer);
+  }
+
+  async #heartbeat(): Promise<void> {
+    clearTimeout(this.#heartbeatTimer);
+    this.#heartbeatTimer = undefined;
+    const held = [...this.#held];
+    if (held.length === 0 || this.#over.signal.aborted) return;
+    const jobs = held.map(({ job: { id, attempt } }) => ({ id, attempt }));
+    let againMs = heartbeatSeconds * 1000;
+    try {
+      const list = await this.#protocol.heartbeat({ instance: this.#options.instanceId, jobs });
+      for (const { delivery } of held) delivery.renew();
+      this.#stopAll(list);
+    } catch {
+      againMs = 2000;
+      for (const job of held) if (job.delivery.isExpired) this.#stop(job);
+    }
+    if (this.#over.signal.aborted) return;
+    clearTimeout(this.#heartbeatTimer);
+    this.#heartbeatTimer = setTimeout(() => void this.#heartbeat(), againMs);
+  }
+
+  /** Hears of cancels for as long as jobs run. */
+  async #watch(): Promise<void> {
+    if (this.#watching) return;
+    this.#watching = true;
+    // What was canceled before anybody listened is told by a heartbeat.
+    void this.#heartbeat();
+    const request = { instance: this.#options.instanceId, waitSeconds: maxPollSeconds };
+    for (let tries = 0; this.#held.size > 0 && !this.#over.signal.aborted; ) {
+      try {
+        this.#stopAll(await this.#protocol.watch(request, this.#over.signal));
+        tries = 0;
+      } catch {
+        await this.#pause(backoffMs(tries++));
+      }
+    }
+    this.#watching = false;
+  }
+
+  #stopAll({ stop }: StopList): void {
+    for (const { id, attempt } of stop) {
+      for (const held of this.#held) if (isSame(held.job, { id, attempt })) this.#stop(held);
+    }
+  }
+
+  /** coglet goes on serving when its worker has died, even while nothing runs. */
+  async #checkWhileIdle(): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      await this.#pause(idleCheckMs, this.#closing.signal);
+      if (this.#held.size > 0 || this.#closing.signal.aborted) continue;
+      const health = await this.#cog.health();
+      if (this.#held.size === 0 && (!health || isDefunct(health))) {
+        this.#break("The model's process died while it had nothing to do.");
+      }
+    }
+  }
+
+  #isOutOfMemory(): boolean {
+    return this.#options.outOfMemory?.() ?? false;
+  }
+
+  #pause(ms: number, signal: AbortSignal = this.#over.signal): Promise<undefined> {
+    return pause(ms, undefined, { signal }).catch(() => undefined);
+  }
+
+  #changed(): void {
+    clearTimeout(this.#changeTimer);
+    this.#changeTimer = undefined;
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #changedSoon(): void {
+    this.#changeTimer ??= setTimeout(() => this.#changed(), changeIntervalMs);
+  }
+}
+
+const failureCodeOf = {
+  failed: 'model_error',
+  canceled: 'model_error',
+  rejected: 'input_rejected',
+  too_large: 'output_too_large',
+  crashed: 'model_crashed',
+  lost: 'model_crashed',
+} as const satisfies Record<Exclude<CogEnding['kind'], 'succeeded'>, FailureCode>;
+
+function isGivenBack(held: HeldJob): boolean {
+  return held.fate === 'given back';
+}
+
+function isSame(a: JobRef, b: JobRef): boolean {
+  return a.id === b.id && a.attempt === b.attempt;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,122 @@
+import type { Logger } from 'pino';
+import type { Job } from '../core/job.ts';
+import type { Pool, PoolState } from '../core/pool.ts';
+import type { JobFlow } from '../data/job-flow.ts';
+import type { Pools } from '../data/pools.ts';
+
+/** Jobs that one look takes up; the next look goes on. */
+const batch = 100;
+/** A waiting job of this age whose pool has idle instances has lost its message. */
+const lostMessageMs = 30_000;
+
+interface Parts {
+  readonly flow: JobFlow;
+  readonly pools: Pools;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/** Repairs what best effort has missed: deadlines, expired leases and lost messages. */
+export class Sweeper {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Cancels jobs whose `Cancel-After` time is over. */
+  async cancelOverdue(): Promise<void> {
+    const { flow, now } = this.#parts;
+    for (const job of await flow.jobs.overdue(now(), batch))
+      await flow.cancel(job.id, 'deadline_exceeded', now());
+  }
+
+  /** Puts back jobs whose leases have expired, and sends anew what seems to have lost its message. */
+  async repair(): Promise<void> {
+    const { flow, pools, now } = this.#parts;
+    for (const pool of await pools.active(now())) {
+      const running = await flow.jobs.unfinished(pool.id, 'running', { limit: batch });
+      for (const job of running) await this.#expire(job);
+      if (hasIdleInstance(await pools.state(pool.id))) await this.#resend(pool, now() - lostMessageMs);
+    }
+  }
+
+  /**
+   * For a process that held every lease and has just started again: no lease is alive, and no message is certain.
+   * @returns how many jobs were taken up again
+   */
+  async recover(): Promise<number> {
+    const { flow, pools, now } = this.#parts;
+    let recovered = 0;
+    for (const pool of await pools.active(now())) {
+      const waiting = await this.#resend(pool, now() + 1);
+      for (;;) {
+        const running = await flow.jobs.unfinished(pool.id, 'running', { limit: batch });
+        if (running.length === 0) break;
+        for (const job of running) await this.#lose(job);
+        recovered += running.length;
+      }
+      recovered += waiting;
+    }
+    return recovered;
+  }
+
+  /** Looks every `deadlineMs` for deadlines and every `repairMs` for the rest. Returns a function that stops it. */
+  start({ deadlineMs, repairMs }: { deadlineMs: number; repairMs: number }): () => Promise<void> {
+    const stopDeadlines = repeat(deadlineMs, async () => this.cancelOverdue(), this.#parts.logger);
+    const stopRepair = repeat(repairMs, async () => this.repair(), this.#parts.logger);
+    return async () => {
+      await Promise.all([stopDeadlines(), stopRepair()]);
+    };
+  }
+
+  async #expire(job: Job): Promise<void> {
+    const heartbeat = await this.#parts.flow.jobs.heartbeat(job.id);
+    const renewedUntil = heartbeat?.attempt === job.attempt ? heartbeat.expiresAt : 0;
+    const expiresAt = Math.max(job.lease?.expiresAt ?? 0, renewedUntil);
+    if (expiresAt <= this.#parts.now()) await this.#lose(job);
+  }
+
+  async #lose(job: Job): Promise<void> {
+    const { flow, now, logger } = this.#parts;
+    const heartbeat = await flow.jobs.heartbeat(job.id);
+    const outputShown = heartbeat?.attempt === job.attempt && heartbeat.outputShown;
+    logger.warn({ job: job.id, attempt: job.attempt }, 'lease lost');
+    await flow.apply(job.id, { type: 'lease_lost', at: now(), attempt: job.attempt, outputShown });
+  }
+
+  /** @returns how many jobs were sent */
+  async #resend(pool: Pool, createdBefore: number): Promise<number> {
+    const { flow } = this.#parts;
+    let sent = 0;
+    let last: Job | undefined;
+    for (;;) {
+      const waiting = await flow.jobs.unfinished(pool.id, 'queued', { limit: batch, after: last });
+      const old = waiting.filter((job) => job.createdAt < createdBefore);
+      for (const job of old) await flow.enqueue(job);
+      sent += old.length;
+      last = old.at(-1);
+      if (old.length < batch) return sent;
+    }
+  }
+}
+
+function hasIdleInstance(state: PoolState | undefined): boolean {
+  return state?.instances.some(({ phase, running }) => phase === 'ready' && running === 0) ?? false;
+}
+
+/** Runs `work` again and again, never twice at once; a failure is logged and the next turn comes all the same. */
+function repeat(everyMs: number, work: () => Promise<void>, logger: Logger): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    running ??= work()
+      .catch((error: unknown) => logger.error({ err: error }, 'sweep failed'))
+      .finally(() => {
+        running = undefined;
+      });
+  }, everyMs);
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}

@@ -1,0 +1,264 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Change, ChangeFeed, Table } from '../../services/ports/table/port.ts';
+import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
+import { describeChangeFeed } from './change-feed.ts';
+import { describeTable } from './table.ts';
+
+let folder: string;
+let path: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mimeo-table-'));
+  path = join(folder, 'made', 'table.db');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+async function makeTable() {
+  const open = () => openSqliteTable({ path, onConsumerError: () => undefined });
+  let table = open();
+  return {
+    table,
+    async reopen(): Promise<Table & ChangeFeed> {
+      await table.close();
+      table = open();
+      return table;
+    },
+    dispose: () => table.close(),
+  };
+}
+
+describeTable('SQLite', makeTable);
+describeChangeFeed('SQLite', makeTable);
+
+const item = (sk: string, n = 0) => ({ pk: 'p', sk, data: { n } });
+const rowsOf = (table: string): number => {
+  const database = new DatabaseSync(path, { readOnly: true });
+  const row = database.prepare(`SELECT count(*) AS count FROM ${table}`).get();
+  database.close();
+  return Number(row?.count);
+};
+
+describe('a SQLite table', () => {
+  it('has everything that it acknowledged after its process was killed', async () => {
+    const child = spawn(
+      process.execPath,
+      [
+        '--input-type=module',
+        '--eval',
+        `import { openSqliteTable } from ${JSON.stringify(
+          new URL('../../services/ports/table/sqlite.ts', import.meta.url).href,
+        )};
+        const table = openSqliteTable({ path: process.argv[1] });
+        for (let n = 0; ; n += 1) {
+          await table.write([
+            { op: 'put', item: { pk: 'p', sk: 'counter', data: { n } } },
+            { op: 'put', item: { pk: 'p', sk: 'n-' + n, data: { n } }, when: { absent: true } },
+          ]);
+          process.stdout.write(n + '\\n');
+          if (n % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }`,
+        path,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const exited = once(child, 'exit');
+    let acknowledged = -1;
+    for await (const line of createInterface({ input: child.stdout })) {
+      acknowledged = Number(line);
+      if (acknowledged === 1000) child.kill('SIGKILL');
+    }
+    expect(await exited).toEqual([null, 'SIGKILL']);
+
+    const table = openSqliteTable({ path });
+    expect(acknowledged).toBeGreaterThanOrEqual(1000);
+    for (let n = 0; n <= acknowledged; n += 1) {
+      expect((await table.get({ pk: 'p', sk: `n-${n}` }))?.data.n, `acknowledged write ${n}`).toBe(n);
+    }
+    const counter = Number((await table.get({ pk: 'p', sk: 'counter' }))?.data.n);
+    expect(await table.get({ pk: 'p', sk: `n-${counter}` })).toBeDefined();
+    expect(await table.get({ pk: 'p', sk: `n-${counter + 1}` })).toBeUndefined();
+    const changes: Change[] = [];
+    table.consume({
+      name: 'after the kill',
+      async handle(group) {
+        changes.push(...group);
+      },
+    });
+    await expect.poll(() => changes.length).toBe(2 * (counter + 1));
+    await table.close();
+  });
+
+  it('a group that was under way when the process died is handed out again', async () => {
+    const table = openSqliteTable({ path });
+    const seen: string[] = [];
+    const released = Promise.withResolvers<void>();
+    table.consume({
+      name: 'c',
+      async handle(changes) {
+        seen.push(...changes.map(({ id }) => id));
+        await released.promise;
+      },
+    });
+    await table.write([{ op: 'put', item: item('a') }]);
+    await expect.poll(() => seen.length).toBe(1);
+
+    // The handler of the first table never ends: for the second one its process might as well be dead.
+    const second = openSqliteTable({ path });
+    const again: string[] = [];
+    second.consume({
+      name: 'c',
+      async handle(changes) {
+        again.push(...changes.map(({ id }) => id));
+      },
+    });
+    await expect.poll(() => again).toEqual(seen);
+    await second.close();
+    released.resolve();
+    await table.close();
+  });
+
+  it('forgets changes that every known consumer has passed, and keeps them for one that is away', async () => {
+    const table = openSqliteTable({ path });
+    const seen = { one: 0, two: 0 };
+    const consume = (name: 'one' | 'two') =>
+      table.consume({
+        name,
+        async handle(changes) {
+          seen[name] += changes.length;
+        },
+      });
+    consume('one');
+    const stopTwo = consume('two');
+    await stopTwo();
+    for (let n = 0; n < 300; n += 1) await table.write([{ op: 'put', item: item('a', n) }]);
+    await expect.poll(() => seen.one).toBe(300);
+    expect(rowsOf('changes')).toBe(300);
+
+    consume('two');
+    await expect.poll(() => seen.two).toBe(300);
+    await expect.poll(() => rowsOf('changes')).toBe(1);
+    await table.close();
+  });
+
+  it('removes expired items now and then, and the feed tells of it as a deletion', async () => {
+    let nowMs = 1_000_000_000_000;
+    const table = openSqliteTable({ path, now: () => nowMs });
+    const changes: Change[] = [];
+    table.consume({
+      name: 'c',
+      async handle(group) {
+        changes.push(...group);
+      },
+    });
+    const old = { ...item('old'), expiresAt: nowMs / 1000 + 10 };
+    await table.write([
+      { op: 'put', item: old },
+      { op: 'put', item: { ...item('kept'), expiresAt: nowMs / 1000 + 1000 } },
+    ]);
+    nowMs += 9_999;
+    expect(await table.get(old)).toEqual(old);
+    nowMs += 1;
+    expect(await table.get(old)).toBeUndefined();
+    expect(rowsOf('items')).toBe(2);
+
+    nowMs += 60_000;
+    await table.write([{ op: 'put', item: item('other') }]);
+    await expect.poll(() => rowsOf('items')).toBe(2);
+    await expect
+      .poll(() => changes.at(-1))
+      .toMatchObject({ key: { sk: 'old' }, before: old, after: undefined });
+    await table.close();
+  });
+
+  it('removes more expired items than one transaction takes', async () => {
+    let nowMs = 1_000_000_000_000;
+    const table = openSqliteTable({ path, now: () => nowMs });
+    for (let n = 0; n < 450; n += 1) {
+      await table.write([{ op: 'put', item: { ...item(`i-${n}`), expiresAt: nowMs / 1000 + 1 } }]);
+    }
+    nowMs += 60_000;
+    await table.write([{ op: 'put', item: item('other') }]);
+
+    await expect.poll(() => rowsOf('items')).toBe(1);
+    await table.close();
+  });
+
+  it('has one truth for all who have the file open', async () => {
+    const one = openSqliteTable({ path });
+    const two = openSqliteTable({ path });
+    await one.write([{ op: 'put', item: item('a', 1), when: { absent: true } }]);
+
+    await expect(
+      two.write([{ op: 'put', item: item('a', 2), when: { absent: true } }]),
+    ).rejects.toMatchObject({ failed: [0] });
+    expect((await two.get({ pk: 'p', sk: 'a' }))?.data.n).toBe(1);
+    await one.close();
+    await two.close();
+  });
+
+  it('reports the error of a handler', async () => {
+    const reports: unknown[] = [];
+    const table = openSqliteTable({ path, onConsumerError: (...report) => reports.push(report) });
+    const error = new Error('broken');
+    table.consume({
+      name: 'c',
+      async handle() {
+        throw error;
+      },
+    });
+    await table.write([{ op: 'put', item: item('a') }]);
+
+    await expect.poll(() => reports).toEqual([['c', error]]);
+    await table.close();
+  });
+
+  it('closes twice without complaint', async () => {
+    const table = openSqliteTable({ path });
+    await table.close();
+    await table.close();
+  });
+});
+
+describe('opening a SQLite table', () => {
+  const file = () => join(folder, 'table.db');
+  const open = () => openSqliteTable({ path: file() });
+
+  it('refuses a file that a newer release wrote, and says what to do', async () => {
+    await open().close();
+    const database = new DatabaseSync(file());
+    database.exec('PRAGMA user_version=99');
+    database.close();
+
+    expect(open).toThrow(new RegExp(`${file()} was written by a newer Mimeo .*99.*Update Mimeo`));
+  });
+
+  it('refuses a file that is no database, and says what to do', () => {
+    writeFileSync(
+      file(),
+      'not a database at all, but long enough to have a header of a hundred bytes'.repeat(4),
+    );
+
+    expect(open).toThrow(new RegExp(`${file()} .*cannot be opened: .*restore it from a backup`));
+  });
+
+  it('refuses the database of another program, and leaves it alone', () => {
+    const database = new DatabaseSync(file());
+    database.exec('CREATE TABLE theirs (x)');
+    database.close();
+
+    expect(open).toThrow(`${file()} is a database of another program`);
+  });
+
+  it('refuses a path where there can be no file', () => {
+    expect(() => openSqliteTable({ path: folder })).toThrow(
+      /cannot be opened: .*Check that the folder exists/,
+    );
+  });
+});

@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import type { Instance, PoolState } from '../../services/core/pool.ts';
+import { explainWaiting } from '../../services/core/waiting.ts';
+import { anInstance, booting, busy, failed } from './instances.ts';
+
+const now = 100_000;
+
+function explain(
+  instances: Instance[],
+  over: {
+    setupSeconds?: number[];
+    runSeconds?: number[];
+    position?: number;
+    breaker?: PoolState['breaker'];
+  } = {},
+) {
+  const { setupSeconds = [10, 10, 20], runSeconds = [2], position = 1, breaker = null } = over;
+  const state = { pool: 'p', at: now, desired: 1, reason: '', instances, breaker, setupSeconds };
+  return explainWaiting({ state, concurrency: 1, position, runSeconds, now });
+}
+
+describe('phase', () => {
+  test('a pool that nobody has looked at yet is a queue without an estimate', () => {
+    expect(explainWaiting({ state: undefined, concurrency: 1, position: 3, runSeconds: [1], now })).toEqual({
+      phase: 'queued',
+      position: 3,
+      eta_seconds: null,
+    });
+  });
+
+  test('is that of the instance which is furthest', () => {
+    const node = anInstance({ phase: 'node' }, now);
+    const weights = anInstance({ phase: 'weights' }, now);
+
+    expect(explain([node]).phase).toBe('node');
+    expect(explain([node, weights]).phase).toBe('weights');
+    expect(explain([node, weights, booting(now)]).phase).toBe('setup');
+    expect(explain([failed(now)]).phase).toBe('queued');
+  });
+
+  test('is queued where an instance is ready', () => {
+    expect(explain([booting(now), busy(0)]).phase).toBe('queued');
+  });
+});
+
+describe('estimate', () => {
+  test('is what is left of the setup', () => {
+    expect(explain([booting(now - 4000)]).eta_seconds).toEqual({ p50: 6, p90: 14 });
+  });
+
+  test('is never negative', () => {
+    expect(explain([booting(now - 60_000)]).eta_seconds).toEqual({ p50: 0, p90: 0 });
+  });
+
+  test('adds the jobs before it, shared between the instances', () => {
+    expect(explain([booting(now)], { position: 3, setupSeconds: [10] }).eta_seconds).toEqual({
+      p50: 14,
+      p90: 14,
+    });
+    expect(explain([booting(now), booting(now)], { position: 4, setupSeconds: [10] }).eta_seconds?.p50).toBe(
+      12,
+    );
+  });
+
+  test('waits for the run before it where all instances work', () => {
+    expect(explain([busy(0)]).eta_seconds?.p50).toBe(2);
+    expect(explain([busy(0), busy(0)]).eta_seconds?.p50).toBe(1);
+    expect(explain([busy(0), anInstance()]).eta_seconds?.p50).toBe(0);
+  });
+
+  test('is missing where there is nothing to reckon by', () => {
+    expect(explain([booting(now)], { setupSeconds: [] }).eta_seconds).toBeNull();
+    expect(explain([busy(0)], { runSeconds: [] }).eta_seconds).toBeNull();
+    expect(explain([booting(now)], { runSeconds: [] }).eta_seconds).not.toBeNull();
+  });
+
+  test('is missing while the breaker is open', () => {
+    const breaker = { until: now + 1000, message: 'No module named torch.', setupLogs: '' };
+
+    expect(explain([], { breaker }).eta_seconds).toBeNull();
+  });
+});

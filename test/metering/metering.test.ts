@@ -1,0 +1,92 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Job } from '../../services/core/job.ts';
+import { usageRecordOf } from '../../services/core/usage.ts';
+import { Models } from '../../services/data/models.ts';
+import { Pools } from '../../services/data/pools.ts';
+import { toStored } from '../../services/data/stored.ts';
+import { Usage } from '../../services/data/usage.ts';
+import { createMetering } from '../../services/metering/app.ts';
+import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
+import type { Change, Table } from '../../services/ports/table/port.ts';
+import { aJob } from '../support/jobs.ts';
+
+const endedAt = Date.UTC(2026, 10, 21);
+let table: Table;
+
+beforeEach(async () => {
+  table = openSqliteTable({ path: join(await mkdtemp(join(tmpdir(), 'mimeo-metering-')), 'table.db') });
+  return async () => table.close();
+});
+
+function ended(different: Partial<Job> = {}): Job {
+  return aJob({
+    status: 'succeeded',
+    attempt: 1,
+    startedAt: endedAt - 2000,
+    completedAt: endedAt,
+    billedMs: 2000,
+    costMicroUsd: 200,
+    ...different,
+  });
+}
+
+function change(after: Job, before: Job | undefined, id = after.id): Change {
+  const key = { pk: `JOB#${after.id}`, sk: 'JOB' };
+  return {
+    id,
+    key,
+    before: before && { ...key, data: toStored(before) },
+    after: { ...key, data: toStored(after) },
+  };
+}
+
+async function ledger(): Promise<readonly { id: string; costMicroUsd: number }[]> {
+  return (await new Usage(table).list('local', endedAt, { limit: 1000 })).items;
+}
+
+describe('metering', () => {
+  it('writes one priced record for a job that ended', async () => {
+    const job = ended();
+
+    await createMetering(table).handle([change(job, { ...job, status: 'processing' })]);
+
+    expect(await ledger()).toEqual([expect.objectContaining({ id: job.id, billedMs: 2000, costMicroUsd: 200 })]);
+    expect(await new Usage(table).get(job.id)).toMatchObject({ ...usageRecordOf(job) });
+    expect(await new Models(table).runCount('local/model')).toBe(1);
+    expect(await new Pools(table).runSeconds('local/model@cpu')).toEqual([2]);
+  });
+
+  it('records nothing for a job that has not ended', async () => {
+    const job = aJob({ status: 'processing', startedAt: endedAt, attempt: 1 });
+
+    await createMetering(table).handle([change(job, undefined)]);
+
+    expect(await ledger()).toEqual([]);
+  });
+
+  it('counts each job once, however deliveries are repeated, split and mixed', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 80 }), { maxLength: 6 }), async (groups) => {
+        const fresh = openSqliteTable({ path: join(await mkdtemp(join(tmpdir(), 'mimeo-metering-')), 'table.db') });
+        const jobs = Array.from({ length: 61 }, (_, index) => ended({ model: `local/model-${index % 3}` }));
+        const metering = createMetering(fresh);
+
+        for (const group of groups) {
+          await metering.handle(group.flatMap((index) => (jobs[index] ? [change(jobs[index], undefined)] : [])));
+        }
+
+        const delivered = new Set(groups.flat());
+        const records = (await new Usage(fresh).list('local', endedAt, { limit: 1000 })).items;
+        const counts = await Promise.all([0, 1, 2].map(async (index) => new Models(fresh).runCount(`local/model-${index}`)));
+        await fresh.close();
+        expect(new Set(records.map(({ id }) => id)).size).toBe(delivered.size);
+        expect(counts.reduce((sum, count) => sum + count, 0)).toBe(delivered.size);
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
