@@ -120,7 +120,16 @@ export function pageOf<T extends z.ZodType>(schema: T) {
   return z.object({ next: z.string().nullable(), previous: z.string().nullable(), results: z.array(schema) });
 }
 
-const input = z.record(z.string(), z.json()).openapi({ type: 'object', additionalProperties: true });
+/** Deepest nesting of an input; Cog's own server reads no more than 128 levels. */
+const maxInputDepth = 100;
+
+// It was parsed from JSON, so only its depth is left to be checked.
+const input = z
+  .record(z.string(), z.unknown())
+  .refine((value) => !isDeeperThan(value, maxInputDepth), {
+    error: `may be nested ${maxInputDepth} levels deep, not more`,
+  })
+  .openapi({ type: 'object', additionalProperties: true });
 
 /** Body of a prediction on a model, whose latest version is taken. */
 export const predictionRequestSchema = z.object({
@@ -152,3 +161,8 @@ export const modelRequestSchema = z.object({
   license_url: link,
   cover_image_url: link,
 });
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((member) => isDeeperThan(member, levels - 1));
+}

@@ -51,6 +51,7 @@ function formatMicroUsd(microUsd: number): string {
 }
 
 function formatSeconds(seconds: number): string {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   return seconds < 10 ? `${Number(seconds.toPrecision(3))} s` : `${seconds.toFixed(1)} s`;
 }
 

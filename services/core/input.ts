@@ -9,7 +9,7 @@ export interface InputContract {
   /** Names of inputs that are secrets. */
   readonly secrets: readonly string[];
   /**
-   * The input without what the version does not know, as Cog itself drops it.
+   * The input without what the version does not know, as Cog itself drops it, and without nulls.
    * @throws ProblemError `input_invalid` with a line for each mistake
    */
   check<T extends JsonObject>(input: T): T;
@@ -58,9 +58,11 @@ function isSecret(property: JsonObject): boolean {
   return property['x-cog-secret'] === true || property.format === 'password';
 }
 
+/** Without what the version does not know, and without nulls: coglet refuses a null where an input is left out. */
 function withoutUnknown<T extends JsonObject>(input: T, known: ReadonlySet<string>): T {
-  if (Object.keys(input).every((name) => known.has(name))) return input;
-  return Object.fromEntries(Object.entries(input).filter(([name]) => known.has(name))) as T;
+  const isKept = ([name, value]: [string, unknown]) => value !== null && known.has(name);
+  const entries = Object.entries(input);
+  return entries.every(isKept) ? input : (Object.fromEntries(entries.filter(isKept)) as T);
 }
 
 function inputProblem(validate: ValidateFunction): ProblemError {

@@ -17,6 +17,8 @@ const firstRetryMs = 250;
 const longestRetryMs = 10_000;
 /** A timer holds at most 24 days. */
 const longestReviewMs = 3_600_000;
+/** How soon a fleet that did not do what it was told, for lack of places, is told the same again. */
+const repeatMs = 1000;
 
 export interface DirectorOptions {
   readonly protocol: DirectorProtocol;
@@ -41,6 +43,8 @@ export function startDirector(options: DirectorOptions): Director {
 interface Tracked {
   pool: Pool;
   memory: ScalingMemory;
+  /** What the fleet was told last, and what was there then. */
+  told: { readonly what: string; readonly at: number };
   /** The answer to `demand` whose waiting jobs were refused last; infinite while they are being refused. */
   refusedLook: number;
 }
@@ -163,7 +167,7 @@ class Loop implements Director {
     for (const [id, { pool }] of demands) {
       const known = this.#tracked.get(id);
       if (known) known.pool = pool;
-      else this.#tracked.set(id, { pool, memory: emptyMemory, refusedLook: 0 });
+      else this.#tracked.set(id, { pool, memory: emptyMemory, told: { what: '', at: 0 }, refusedLook: 0 });
     }
     return [...this.#tracked.values()].flatMap((tracked) => {
       const { pool, memory } = tracked;
@@ -203,17 +207,27 @@ class Loop implements Director {
   /** Makes room before it takes it. One pool's trouble does not hold up the others: it returns all errors. */
   async #apply(plans: readonly Plan[], shares: ReadonlyMap<string, number>): Promise<unknown[]> {
     const errors: unknown[] = [];
+    const total = plans.reduce((sum, { instances }) => sum + instances.length, 0);
     const changes = plans.flatMap(({ tracked, instances, live }) => {
       const replicas = shares.get(tracked.pool.id) ?? 0;
-      const failed = instances.some(({ phase }) => phase === 'failed');
-      return replicas === live && !failed ? [] : [{ pool: tracked.pool, replicas, grows: replicas > live }];
+      if (replicas === live && !instances.some(({ phase }) => phase === 'failed')) return [];
+      const there = instances.map(({ id, phase, running }) => [id, phase, running === 0]);
+      const what = JSON.stringify([replicas, total, there]);
+      if (what === tracked.told.what && this.#now() < tracked.told.at + repeatMs) return [];
+      return [{ tracked, replicas, grows: replicas > live, what }];
     });
     for (const grows of [false, true]) {
       const group = changes.filter((change) => change.grows === grows);
-      const results = await Promise.allSettled(
-        group.map(async ({ pool, replicas }) => this.#fleet.apply(pool, replicas)),
+      await Promise.all(
+        group.map(async ({ tracked, replicas, what }) => {
+          try {
+            await this.#fleet.apply(tracked.pool, replicas);
+            tracked.told = { what, at: this.#now() };
+          } catch (error) {
+            errors.push(error);
+          }
+        }),
       );
-      for (const result of results) if (result.status === 'rejected') errors.push(result.reason);
     }
     return errors;
   }

@@ -21,6 +21,7 @@ import { openFilesystemObjects } from '../ports/objects/filesystem.ts';
 import { openSqliteQueue } from '../ports/queue/sqlite.ts';
 import { openSqliteTable } from '../ports/table/sqlite.ts';
 import { maxSourceBytes } from '../registrar/limits.ts';
+import { findPython } from '../registrar/python.ts';
 import { SourceRegistrar } from '../registrar/source.ts';
 import { startRunner } from '../runner/app.ts';
 import { Sweeper } from '../sweeper/app.ts';
@@ -51,8 +52,8 @@ export interface LocalPlatform {
  * @throws Error whose message says what is wrong and how to mend it
  */
 export async function startLocal(env: LocalEnv, logger: Logger): Promise<LocalPlatform> {
-  const home = await openHome(env.MIMEO_HOME);
-  const closers: (() => unknown)[] = [home.release];
+  const [home] = await Promise.all([openHome(env.MIMEO_HOME), findPython({ preferred: env.MIMEO_PYTHON })]);
+  const closers: (() => unknown)[] = [];
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) await close();
   };
@@ -122,12 +123,14 @@ async function compose(
   const fleet = createProcessFleet({
     capacity: env.MIMEO_MAX_INSTANCES,
     launch: async (pool) => registrar.launch(pool.version),
-    startRunner: ({ id, pool, cogUrl }) =>
+    startRunner: ({ id, pool, cogUrl, serverLog, outOfMemory }) =>
       startRunner({
         protocol: api.dispatch.protocolFor({ role: 'runner', pool: pool.id }),
         instanceId: id,
         pool,
         cogUrl,
+        serverLog,
+        outOfMemory,
         setupTimeoutMs: env.MIMEO_SETUP_TIMEOUT_SECONDS * 1000,
       }),
   });

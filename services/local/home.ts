@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newToken } from '../core/ids.ts';
 
@@ -10,20 +10,18 @@ export interface Home {
   readonly signingKey: Buffer;
   /** The API token of the account `local`. */
   readonly token: string;
-  /** Lets another process use the folder. */
-  release(): Promise<void>;
 }
 
 /**
- * Opens the folder for this process alone, and makes the keys that are missing.
+ * Opens the folder and makes the keys that are missing. What keeps a second process out is the lock that the queue's
+ * file holds while it is open, and that the system takes back however its process ends.
  * @throws Error that names the file and says how to mend it
  */
 export async function openHome(root: string): Promise<Home> {
   await makeFolder(root);
-  const release = await lock(root);
   const signingKey = await secretFile(join(root, 'signing.key'), () => randomBytes(32).toString('base64'));
   const token = await secretFile(join(root, 'token'), newToken);
-  return { root, signingKey: Buffer.from(signingKey, 'base64'), token, release };
+  return { root, signingKey: Buffer.from(signingKey, 'base64'), token };
 }
 
 async function makeFolder(root: string): Promise<void> {
@@ -33,36 +31,6 @@ async function makeFolder(root: string): Promise<void> {
     throw new Error(
       `The state folder ${root} cannot be made (${reason(error)}). Set MIMEO_HOME to a folder of yours.`,
     );
-  }
-}
-
-/** Two processes on one folder would take each other's jobs. A lock whose process is gone is taken over. */
-async function lock(root: string): Promise<() => Promise<void>> {
-  const path = join(root, 'pid');
-  for (;;) {
-    try {
-      await writeFile(path, String(process.pid), { flag: 'wx' });
-      return async () => rm(path, { force: true });
-    } catch (error) {
-      if (!isCode(error, 'EEXIST')) throw new Error(`${path} cannot be written (${reason(error)}).`);
-    }
-    const holder = Number(await readFile(path, 'utf8').catch(() => '0'));
-    if (isAlive(holder)) {
-      throw new Error(
-        `Mimeo already runs on ${root} as process ${holder}. Stop it, or set MIMEO_HOME to another folder.`,
-      );
-    }
-    await rm(path, { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return isCode(error, 'EPERM');
   }
 }
 

@@ -31,12 +31,6 @@ const resultCodes = {
 };
 
 /**
- * Pages of 4 KB after which a commit moves the log into the database, which takes some milliseconds: at SQLite's own
- * 1000 that is one prediction in forty, which shows in the 99th percentile; at 4000 it is one in more than a hundred.
- */
-const checkpointPages = 4000;
-
-/**
  * Opens a database file in WAL mode, and makes it where there is none.
  * `synchronous` as in https://sqlite.org/pragma.html#pragma_synchronous: what is committed survives the death of
  * the process with any of them; `full` also survives a power cut at once, `normal` but for the last moments.
@@ -76,10 +70,7 @@ function prepareFile(database: DatabaseSync, path: string, format: SqliteFormat,
         'Update Mimeo, or choose another data folder.',
     );
   }
-  database.exec(
-    `PRAGMA journal_mode=WAL; PRAGMA synchronous=${synchronous}; PRAGMA cache_size=-65536; ` +
-      `PRAGMA wal_autocheckpoint=${checkpointPages}`,
-  );
+  database.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=${synchronous}; PRAGMA cache_size=-65536`);
   if (isEmpty) {
     database.exec(
       `BEGIN IMMEDIATE; ${format.schema}; PRAGMA application_id=${format.applicationId}; ` +

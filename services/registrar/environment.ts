@@ -70,16 +70,25 @@ export async function ensureEnvironment(
   });
 }
 
-/** Cog as the model asks for it; the default unless the model names a version anywhere. */
+/** Cog as the model asks for it, and the default where the model names none. */
 function cogRequirements(packages: Packages, requirements: Requirements | undefined): string[] {
   const { sdkVersion } = packages;
+  const lines = new Map(requirements?.byName);
+  for (const line of packages.pythonPackages) lines.set(requirementName(line) ?? line, line);
+  const named = lines.get('cog');
   if (sdkVersion === 'prerelease') return ['--pre', 'cog'];
-  // Cog itself lets coglet be a pre-release where the SDK is one.
-  if (sdkVersion) return [...(/[a-z]/.test(sdkVersion) ? ['--pre'] : []), `cog==${sdkVersion}`];
-  const named =
-    requirements?.names.has('cog') || packages.pythonPackages.some((p) => requirementName(p) === 'cog');
-  // Without a pin of its own, coglet would be whatever is newest on the day.
-  return named ? [] : [`cog==${defaultCogVersion}`, `coglet==${defaultCogVersion}`];
+  const version = sdkVersion ?? (named ? /==\s*([\w.]+)\s*$/.exec(named)?.[1] : defaultCogVersion);
+  const cog = sdkVersion || !named ? [`cog==${version}`] : [];
+  // Cog lets coglet be newer than itself, but a newer one does not load an older cog: they are released together.
+  const coglet = version && !lines.has('coglet') && !isPurePython(version) ? [`coglet==${version}`] : [];
+  // Where the one is a pre-release, so is the other.
+  return [...(sdkVersion && /[a-z]/.test(sdkVersion) ? ['--pre'] : []), ...cog, ...coglet];
+}
+
+/** Before 0.17 Cog's server was written in Python, without coglet. */
+function isPurePython(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major === 0 && minor < 17;
 }
 
 function environmentKey(
@@ -173,7 +182,7 @@ async function installProblem(
 /** What pip or uv say of the reason: their lines that are marked as errors, or else the last few. */
 function relevantLines(output: string): string {
   const lines = output.split('\n').filter((line) => line.trim() !== '');
-  const marked = lines.filter((line) => /^ERROR:|^error:|^\s*(×|╰─▶|├─▶|hint:)/.test(line));
+  const marked = lines.filter((line) => /^ERROR:|^error:|^\s*(×|╰─▶|├─▶|cause:|hint:)/.test(line));
   const told = marked.length > 0 ? marked.slice(-6) : lines.slice(-8);
   // pip lists every version that there is.
   return told

@@ -1,4 +1,5 @@
-import { delimiter } from 'node:path';
+import { delimiter, join } from 'node:path';
+import type { CogYaml } from './cog-yaml.ts';
 
 /** Variables that a model may see of this process: what programs need to find their way, never credentials. */
 const inherited =
@@ -18,8 +19,30 @@ export function installerEnvironment(from: NodeJS.ProcessEnv = process.env): Rec
   return pick(from, (name) => inherited.test(name) || installer.test(name));
 }
 
+/** All that a model's server is started with, but the port. `environment` is the folder of its virtual environment. */
+export function runtimeEnvironment(
+  environment: string,
+  cogYaml: CogYaml,
+  concurrency: number,
+): Record<string, string> {
+  const inherited = modelEnvironment();
+  return {
+    ...inherited,
+    ...cogYaml.environment,
+    // The server starts its worker as `python`.
+    PATH: pathWith(join(environment, 'bin'), inherited.PATH),
+    VIRTUAL_ENV: environment,
+    PYTHONUNBUFFERED: '1',
+    COG_PREDICT_TYPE_STUB: cogYaml.predictRef,
+    ...(cogYaml.trainRef && { COG_TRAIN_TYPE_STUB: cogYaml.trainRef }),
+    COG_MAX_CONCURRENCY: String(concurrency),
+    COG_LOG_LEVEL: 'warning',
+    COG_THROTTLE_RESPONSE_INTERVAL: '0',
+  };
+}
+
 /** PATH with the programs of a virtual environment first. */
-export function pathWith(binFolder: string, path: string | undefined): string {
+function pathWith(binFolder: string, path: string | undefined): string {
   return path ? `${binFolder}${delimiter}${path}` : binFolder;
 }
 

@@ -4,8 +4,8 @@ import { dirname, join, normalize, relative, sep } from 'node:path';
 import { ProblemError } from '../core/errors.ts';
 
 export interface Requirements {
-  /** Distribution names that are asked for, as PEP 503 writes them. */
-  readonly names: ReadonlySet<string>;
+  /** The lines that ask for a distribution, by its name as PEP 503 writes it. */
+  readonly byName: ReadonlyMap<string, string>;
   /** SHA-256 over every line that counts and every local file that is named. */
   readonly digest: string;
 }
@@ -18,7 +18,7 @@ const artifact = /^[^#]+\.(whl|zip|tgz|tar\.(gz|bz2|xz))$/;
  * @throws ProblemError `invalid_model` naming file and line
  */
 export async function readRequirements(root: string, file: string): Promise<Requirements> {
-  const names = new Set<string>();
+  const byName = new Map<string, string>();
   const hash = createHash('sha256');
   const seen = new Set<string>();
 
@@ -40,7 +40,7 @@ export async function readRequirements(root: string, file: string): Promise<Requ
         await readArtifact(join(dirname(path), line), where);
       } else {
         const name = requirementName(line);
-        if (name) names.add(name);
+        if (name) byName.set(name, line);
       }
     }
   }
@@ -49,7 +49,7 @@ export async function readRequirements(root: string, file: string): Promise<Requ
   }
 
   await read(normalize(file), 'cog.yaml');
-  return { names, digest: hash.digest('hex') };
+  return { byName, digest: hash.digest('hex') };
 }
 
 /** The name of the distribution that a requirement asks for, as PEP 503 writes it. */

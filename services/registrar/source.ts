@@ -6,12 +6,13 @@ import { z } from 'zod';
 import { ProblemError } from '../core/errors.ts';
 import { versionIdPattern } from '../core/ids.ts';
 import { type CogYaml, parseCogYaml } from './cog-yaml.ts';
-import { runCommand, withProgress } from './command.ts';
+import { withProgress } from './command.ts';
 import { digestFolder } from './digest.ts';
 import { defaultCogVersion, ensureEnvironment } from './environment.ts';
 import { isAlive } from './lock.ts';
-import { modelEnvironment, pathWith } from './process-environment.ts';
-import { executables, findPython, type Python, seriesOf } from './python.ts';
+import { machineWarnings } from './machine-warnings.ts';
+import { runtimeEnvironment } from './process-environment.ts';
+import { findPython, type Python } from './python.ts';
 import { deriveSchema, type ModelInterface } from './schema.ts';
 import { unpack } from './unpack.ts';
 
@@ -97,7 +98,6 @@ export class SourceRegistrar {
 
       const { environment, python } = await this.#environment(cogYaml, source, onProgress, signal);
       const warnings = [...cogYaml.warnings, ...(await machineWarnings(cogYaml, python))];
-      for (const warning of warnings) onProgress(`warning: ${warning}`);
       const model = await withProgress(
         onProgress,
         `reading the inputs and output of ${cogYaml.predictRef}`,
@@ -273,47 +273,4 @@ async function writeServedSchema(sourceFolder: string, schema: Record<string, Js
   if (post) post['x-cog-streaming'] = true;
   await mkdir(join(sourceFolder, '.cog'));
   await writeFile(join(sourceFolder, '.cog', 'openapi_schema.json'), JSON.stringify(served));
-}
-
-function runtimeEnvironment(
-  environment: string,
-  cogYaml: CogYaml,
-  concurrency: number,
-): Record<string, string> {
-  const inherited = modelEnvironment();
-  return {
-    ...inherited,
-    ...cogYaml.environment,
-    // The server starts its worker as `python`.
-    PATH: pathWith(join(environment, 'bin'), inherited.PATH),
-    VIRTUAL_ENV: environment,
-    PYTHONUNBUFFERED: '1',
-    COG_PREDICT_TYPE_STUB: cogYaml.predictRef,
-    ...(cogYaml.trainRef && { COG_TRAIN_TYPE_STUB: cogYaml.trainRef }),
-    COG_MAX_CONCURRENCY: String(concurrency),
-    COG_LOG_LEVEL: 'warning',
-    COG_THROTTLE_RESPONSE_INTERVAL: '0',
-  };
-}
-
-async function machineWarnings(cogYaml: CogYaml, python: Python): Promise<string[]> {
-  const found: string[] = [];
-  const wanted = cogYaml.pythonVersion;
-  if (wanted && wanted.split('.').slice(0, 2).join('.') !== seriesOf(python)) {
-    found.push(`cog.yaml asks for Python ${wanted}, which is not on PATH; Python ${python.version} is used`);
-  }
-  if (cogYaml.wantsGpu && !(await hasGpu())) {
-    found.push('build.gpu is true, but nvidia-smi finds no GPU on this machine; the model runs on the CPU');
-  }
-  return found;
-}
-
-async function hasGpu(): Promise<boolean> {
-  const [nvidiaSmi] = await executables('nvidia-smi');
-  if (!nvidiaSmi) return false;
-  const { exitCode, output } = await runCommand(nvidiaSmi, ['-L'], {
-    env: modelEnvironment(),
-    timeoutMs: 10_000,
-  });
-  return exitCode === 0 && output.includes('GPU ');
 }

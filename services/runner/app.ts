@@ -70,6 +70,8 @@ interface HeldJob {
   fate: 'running' | 'stopped' | 'given back' | 'ended';
 }
 
+/** A job that does not stream tells nothing before it has run for this long. */
+const quietJobMs = 150;
 /** How long a job runs before anybody looks whether it was canceled; most have ended by then. */
 const watchAfterMs = 100;
 /** How often `running` and `idleSince` are told of at most: a no-op model changes them 2,000 times a second. */
@@ -209,7 +211,8 @@ class InstanceRunner implements Runner {
   }
 
   #hold(job: Assignment): HeldJob {
-    const delivery: Delivery = new Delivery(this.#protocol, job, () => this.#stop(held));
+    const quietMs = this.#options.pool.streams ? 0 : quietJobMs;
+    const delivery: Delivery = new Delivery(this.#protocol, job, quietMs, () => this.#stop(held));
     const held: HeldJob = { job, delivery, cancel: new AbortController(), fate: 'running' };
     this.#held.add(held);
     this.idleSince = null;

@@ -63,17 +63,10 @@ export function attachEvents(
       body: impossibleInput,
       maxBodyBytes: 8 * maxBodyBytes,
     } as const;
-    let answered = 0;
-    stream = http.stream(request, (text) => {
-      if (answered === 200) parser.feed(text);
+    stream = http.stream(request, (text, status) => {
+      if (status === 200) parser.feed(text);
     });
-    stream.status.then(
-      (status) => {
-        answered = status;
-      },
-      () => {},
-    );
-    await stream.ended;
+    const answered = await stream.ended;
     if (over) return 'over';
     if (answered === 200) return 'again';
     return answered === 422 || answered === 0 ? 'refused' : 'over';

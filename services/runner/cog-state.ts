@@ -105,7 +105,10 @@ export function exceptionMessage(error: string | null, logs: string): string {
 
 /** Why setup failed, in one line without Cog's wrappers. Never empty. */
 export function setupFailureMessage(logs: string): string {
-  const line = lastLine(logs).replace(/^.*([Ss]etup failed|failed to load predictor): /, '');
+  const line = lastLine(logs).replace(
+    /^.*([Ss]etup failed|failed to load predictor|Predictor errored during setup): /,
+    '',
+  );
   return line.slice(0, 1000) || 'Setup failed without a message.';
 }
 

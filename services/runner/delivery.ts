@@ -33,17 +33,30 @@ export class Delivery {
   readonly #onRefused: () => void;
   readonly #queue: RunnerEvent[] = [];
   readonly #settled = Promise.withResolvers<void>();
+  readonly #quietUntil: number;
   #leaseUntil: number;
+  #sent = false;
   #underway = false;
   #flushing: NodeJS.Immediate | undefined;
+  #waking: NodeJS.Timeout | undefined;
   #refused = false;
 
-  /** @param onRefused called once when the control plane does not want the job's events any more */
-  constructor(protocol: Pick<RunnerProtocol, 'report'>, job: Assignment, onRefused: () => void) {
+  /**
+   * @param quietMs for how long nothing is told but the end: most jobs have ended by then, with one report
+   * @param onRefused called once when the control plane does not want the job's events any more
+   */
+  constructor(
+    protocol: Pick<RunnerProtocol, 'report'>,
+    job: Assignment,
+    quietMs: number,
+    onRefused: () => void,
+  ) {
     this.#protocol = protocol;
     this.#job = job;
     this.#onRefused = onRefused;
-    this.#leaseUntil = performance.now() + leaseSeconds * 1000;
+    const now = performance.now();
+    this.#quietUntil = now + quietMs;
+    this.#leaseUntil = now + leaseSeconds * 1000;
   }
 
   /** Whether the lease has run out for want of renewal. */
@@ -64,13 +77,17 @@ export class Delivery {
     } else {
       this.#queue.push(event);
     }
+    const quietMs = this.#quietUntil - performance.now();
+    if (quietMs > 0) this.#waking ??= setTimeout(() => this.#flush(), quietMs);
     // Not this instant: what else was read from the socket goes with it.
-    this.#flushing ??= setImmediate(() => this.#flush());
+    else this.#flushing ??= setImmediate(() => this.#flush());
   }
 
   /** Resolves when the end is acknowledged, or when nobody wants to know it any more. */
   end(event: EndedEvent): Promise<void> {
-    this.#queue.push(event);
+    // Nobody has begun to follow the logs, and the end has all of them.
+    const told = this.#sent ? this.#queue : this.#queue.filter(({ type }) => type !== 'logs');
+    this.#queue.splice(0, this.#queue.length, ...told, event);
     this.#flush();
     return this.#settled.promise;
   }
@@ -78,15 +95,19 @@ export class Delivery {
   /** Sends nothing more. */
   abandon(): void {
     this.#refused = true;
+    clearTimeout(this.#waking);
     this.#queue.length = 0;
     this.#settled.resolve();
   }
 
   #flush(): void {
     clearImmediate(this.#flushing);
+    clearTimeout(this.#waking);
     this.#flushing = undefined;
+    this.#waking = undefined;
     if (this.#underway || this.#refused || this.#queue.length === 0) return;
     this.#underway = true;
+    this.#sent = true;
     void this.#send();
   }
 

@@ -19,10 +19,8 @@ export interface HttpAnswer {
 
 /** An answer that is read while it comes. */
 export interface HttpStream {
-  /** Status of the answer. Rejects with ConnectionLost. */
-  readonly status: Promise<number>;
-  /** Resolves when no more will come, for whatever reason. */
-  readonly ended: Promise<void>;
+  /** Resolves when no more will come, for whatever reason, with the answer's status: 0 where there was none. */
+  readonly ended: Promise<number>;
   /** Ends it from this side. */
   destroy(): void;
 }
@@ -74,10 +72,11 @@ export class LoopbackHttp {
    * Sends a request on a connection of its own. On a kept-alive one, Nagle's algorithm in the server and delayed
    * acknowledgements here hold small chunks back for 40 ms; on a fresh one they come at once.
    */
-  stream(request: HttpRequest, onText: (text: string) => void): HttpStream {
+  stream(request: HttpRequest, onText: (text: string, status: number) => void): HttpStream {
     const connection = this.#connect();
     const decoder = new StringDecoder('utf8');
     const status = Promise.withResolvers<number>();
+    let code = 0;
     const ended = Promise.withResolvers<void>();
     // Who only waits for the end need not look at the status.
     status.promise.catch(() => {});
@@ -90,14 +89,17 @@ export class LoopbackHttp {
     connection.exchange = {
       parser: new AnswerParser({
         maxBodyBytes: request.maxBodyBytes,
-        onHead: (code) => status.resolve(code),
-        onBody: (chunk) => onText(decoder.write(chunk)),
+        onHead: (given) => {
+          code = given;
+          status.resolve(given);
+        },
+        onBody: (chunk) => onText(decoder.write(chunk), code),
         onEnd: () => finish(new ConnectionLost('the answer had ended')),
       }),
       onLost: finish,
     };
     connection.socket.write(render(request));
-    return { status: status.promise, ended: ended.promise, destroy: () => connection.socket.destroy() };
+    return { ended: ended.promise, destroy: () => connection.socket.destroy() };
   }
 
   /** Drops every connection; what is under way fails with ConnectionLost. */

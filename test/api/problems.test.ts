@@ -137,12 +137,13 @@ describe('bodies', () => {
     for (const { status, code } of [told, untold]) expect([status, code]).toEqual([413, 'payload_too_large']);
   });
 
-  it('nested deeply do not bring the server down', async () => {
-    const depth = 100_000;
+  it.each([101, 100_000])('nested %i levels deep are refused', async (depth) => {
     const nested = `{"version": "local/paint", "input": {"prompt": ${'['.repeat(depth)}${']'.repeat(depth)}}}`;
 
-    expect((await test.call('POST', '/v1/predictions', nested)).status).toBeLessThan(500);
-    expect((await test.call('GET', '/healthz')).status).toBe(200);
+    const { status, detail } = await problem('POST', '/v1/predictions', nested);
+
+    expect(status).toBe(422);
+    expect(detail).toBe('- input: may be nested 100 levels deep, not more');
   });
 });
 
@@ -271,7 +272,7 @@ describe('headers', () => {
 });
 
 describe('lists', () => {
-  const places = [['x'], ['x', 1], [1, 'x'], [], {}, null, [null, null], ['x', 1e400]];
+  const places = [['x'], ['x', 1], [1, 'x'], [], {}, null, [null, null], ['x', {}]];
   const cursors = [
     'x',
     '%00',

@@ -61,9 +61,11 @@ export function describeChangeFeed(name: string, makeTable: () => Promise<FeedUn
       await table.write([{ op: 'delete', key: { pk: 'p', sk: 'none' } }]);
       await table.write([{ op: 'check', key: { pk: 'p', sk: 'none' }, when: { absent: true } }]);
       await table.write([{ op: 'put', item: item('x', 1), when: { present: true } }]).catch(() => undefined);
+      await put(item('same', 1));
+      await put(item('same', 1));
       await put(item('last', 9));
 
-      await expect.poll(() => values(changes)).toEqual([9]);
+      await expect.poll(() => values(changes)).toEqual([1, 9]);
     });
 
     it('gives the changes of an item in order, with ids that rise', async () => {
@@ -164,6 +166,24 @@ export function describeChangeFeed(name: string, makeTable: () => Promise<FeedUn
       await put(item('a', 4));
 
       await expect.poll(() => values(changes)).toEqual([4, 40]);
+    });
+
+    it('hands out what changed while a handler ran, and not before it has ended', async () => {
+      const { changes } = collect();
+      const seen: unknown[][] = [];
+      table.consume({
+        name: 'busy',
+        async handle(group) {
+          seen.push(values(group));
+          if (seen.length > 1) return;
+          await put(item('b', 2));
+          await expect.poll(() => values(changes)).toEqual([1, 2]);
+          expect(seen).toEqual([[1]]);
+        },
+      });
+      await put(item('a', 1));
+
+      await expect.poll(() => seen).toEqual([[1], [2]]);
     });
 
     it('stopping waits for the handler that runs, and none is called after it', async () => {

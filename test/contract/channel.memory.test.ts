@@ -28,6 +28,17 @@ describe('a channel in memory', () => {
     await channel.close();
   });
 
+  it('calls no listener that another one has closed in the same call', async () => {
+    const channel = createMemoryChannel();
+    const heard: unknown[] = [];
+    await channel.subscribe('t', () => second.close());
+    const second = await channel.subscribe('t', (each) => heard.push(each));
+    await channel.publish('t', event);
+
+    expect(heard).toEqual([]);
+    await channel.close();
+  });
+
   it('does not fail the writer or the other readers when a listener throws', async () => {
     const report = vi.spyOn(console, 'error').mockImplementation(() => undefined);
     const channel = createMemoryChannel();

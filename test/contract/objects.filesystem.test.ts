@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { signedUrlPath, signUrl, verifySignedUrl } from '../../services/core/signed-url.ts';
 import { openFilesystemObjects } from '../../services/ports/objects/filesystem.ts';
 import type { Objects } from '../../services/ports/objects/port.ts';
-import { signedUrlPath, signUrl, verifySignedUrl } from '../../services/ports/objects/signed-url.ts';
 import { describeObjects } from './objects.ts';
 
 const signingKey = 'a secret of the test';

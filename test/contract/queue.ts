@@ -116,12 +116,14 @@ export function describeQueue(name: string, makeQueue: () => Promise<QueueUnderT
       expect(await receive()).toBeUndefined();
     });
 
-    it('does not let a receiver that was too late remove what was handed out again', async () => {
+    it('does not let a receiver that was too late remove or release what was handed out again', async () => {
       await send('job');
       const late = await receive();
       await underTest.passSeconds(visibilitySeconds + 1);
       const second = await receive();
+      await late?.release();
       await late?.remove();
+      expect(await receive()).toBeUndefined();
       await second?.release();
 
       expect(await receive()).toMatchObject({ jobId: 'job' });
@@ -262,15 +264,19 @@ export function describeQueue(name: string, makeQueue: () => Promise<QueueUnderT
       }) => {
         if (underTest.reopen === undefined) return skip('this queue outlives its processes');
         await send('removed');
+        await underTest.passSeconds(1);
         await (await receive())?.remove();
+        await underTest.passSeconds(1);
         await send('received');
         const held = await receive();
         await send('waiting');
         await send('delayed', 'ada', 20);
         queue = await underTest.reopen();
         await held?.remove();
+        await send('new');
+        queue = await underTest.reopen();
 
-        expect(await drain()).toEqual(['received', 'waiting']);
+        expect(await drain()).toEqual(['received', 'waiting', 'new']);
         await underTest.passSeconds(20);
         expect(await drain()).toEqual(['delayed']);
       });

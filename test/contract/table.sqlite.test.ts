@@ -203,6 +203,26 @@ describe('a SQLite table', () => {
     await two.close();
   });
 
+  it('keeps nothing of a write that fails in the middle', async () => {
+    const table = openSqliteTable({ path });
+    const other = new DatabaseSync(path);
+    other.exec(
+      "CREATE TRIGGER broken BEFORE INSERT ON items WHEN new.sk = 'b' BEGIN SELECT raise(FAIL, 'no'); END",
+    );
+    other.close();
+
+    await expect(
+      table.write([
+        { op: 'put', item: item('a') },
+        { op: 'put', item: item('b') },
+      ]),
+    ).rejects.toThrow('no');
+    expect(await table.get(item('a'))).toBeUndefined();
+    await table.write([{ op: 'put', item: item('c') }]);
+    expect([rowsOf('items'), rowsOf('changes')]).toEqual([1, 1]);
+    await table.close();
+  });
+
   it('reports the error of a handler', async () => {
     const reports: unknown[] = [];
     const table = openSqliteTable({ path, onConsumerError: (...report) => reports.push(report) });

@@ -399,13 +399,14 @@ export function describeTable(name: string, makeTable: () => Promise<TableUnderT
             fc.uniqueArray(fc.record({ sk: skArbitrary, listing: fc.option(skArbitrary) }), {
               selector: ({ sk }) => sk,
               maxLength: 25,
+              size: 'max',
             }),
             fc.record({
               index: fc.constantFrom(undefined, 'listing' as const),
               descending: fc.boolean(),
               limit: fc.integer({ min: 1, max: 7 }),
-              after: fc.option(skArbitrary, { nil: undefined }),
-              before: fc.option(skArbitrary, { nil: undefined }),
+              after: fc.option(skArbitrary, { nil: undefined, freq: 2 }),
+              before: fc.option(skArbitrary, { nil: undefined, freq: 2 }),
             }),
             async (rows, { index, ...options }) => {
               run += 1;
@@ -431,7 +432,7 @@ export function describeTable(name: string, makeTable: () => Promise<TableUnderT
                 .toEqual(expected);
             },
           ),
-          { numRuns: 60 },
+          { numRuns: 100 },
         );
       });
 

@@ -328,6 +328,24 @@ describe('cost', () => {
     expect(world.instancesOf(other)).toHaveLength(1);
   });
 
+  test('a full fleet is not told the same over and over', async () => {
+    await start(1);
+    world.runMs = 60_000;
+    world.submit(other);
+    await pass(1000);
+    world.submit(pool);
+    await pass(100);
+    const applied = world.applied.length;
+
+    for (let turn = 0; turn < 100; turn++) {
+      world.tell();
+      await pass(100);
+    }
+
+    expect(world.applied.length - applied).toBeLessThanOrEqual(20);
+    expect(world.applied.length).toBeGreaterThan(applied);
+  });
+
   test('news of the fleet a moment before does not hold up a first job', async () => {
     await start();
     world.tell();

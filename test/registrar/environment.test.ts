@@ -46,6 +46,19 @@ describe('ensureEnvironment', () => {
     ]);
   });
 
+  test.each([
+    ['sdk_version', { ...none, sdkVersion: '0.17.0' }],
+    ['python_packages', { ...none, pythonPackages: ['cog==0.17.0'] }],
+  ])('coglet is of the release of the cog that %s pins', async (_, packages) => {
+    const folder = await temporaryFolder();
+    offline(await wheelhouse(['cog==0.17.0', 'coglet==0.17.0', 'coglet==0.23.1']));
+
+    const path = await ensureEnvironment(folder, await findPython(), packages, folder, quiet);
+
+    expect(await installedVersion(path, 'cog')).toBe('0.17.0');
+    expect(await installedVersion(path, 'coglet')).toBe('0.17.0');
+  });
+
   test('one whose making was interrupted is made anew, as is one that lost its Python', async () => {
     const folder = await temporaryFolder();
     const python = await findPython();

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
+import { parseCogYaml } from '../../services/registrar/cog-yaml.ts';
 import {
   installerEnvironment,
   modelEnvironment,
-  pathWith,
+  runtimeEnvironment,
 } from '../../services/registrar/process-environment.ts';
 
 const host = {
@@ -35,7 +36,16 @@ test('pip sees its own options as well', () => {
   expect(installerEnvironment(host)).not.toHaveProperty('HF_TOKEN');
 });
 
-test('the programs of the environment come first', () => {
-  expect(pathWith('/venv/bin', '/usr/bin')).toBe('/venv/bin:/usr/bin');
-  expect(pathWith('/venv/bin', undefined)).toBe('/venv/bin');
+test('the variables of cog.yaml reach the model, and its own programs come first', () => {
+  const cogYaml = parseCogYaml('run: run.py:Runner\nenvironment:\n  - GREETING=hello');
+
+  const env = runtimeEnvironment('/venv', cogYaml, 3);
+
+  expect(env).toMatchObject({
+    GREETING: 'hello',
+    COG_PREDICT_TYPE_STUB: 'run.py:Runner',
+    COG_MAX_CONCURRENCY: '3',
+    COG_LOG_LEVEL: 'warning',
+  });
+  expect(env.PATH).toBe(`/venv/bin:${process.env.PATH}`);
 });

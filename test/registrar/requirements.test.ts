@@ -11,7 +11,7 @@ describe('readRequirements', () => {
       'more/base.txt': 'cog>=0.16\nfoo @ https://example.org/foo-1.0-py3-none-any.whl\n',
     });
 
-    expect([...(await readRequirements(folder, 'requirements.txt')).names]).toEqual([
+    expect([...(await readRequirements(folder, 'requirements.txt')).byName.keys()]).toEqual([
       'pillow-plus',
       'cog',
       'foo',

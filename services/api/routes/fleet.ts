@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import { Hono, type HonoRequest } from 'hono';
 import type { z } from 'zod';
 import { ProblemError } from '../../core/errors.ts';
 import { poolStateSchema } from '../../core/pool.ts';
@@ -29,7 +29,7 @@ export function fleetRoutes(parts: { readonly dispatch: Dispatch; readonly token
     app.post(`/fleet/v1/${name}`, async (context) => {
       refuseOtherVersion(context.req.header(protocolHeader));
       const identity = parts.tokens.verify(bearerToken(context.req.header('authorization')));
-      const parsed = schema.safeParse(await context.req.json());
+      const parsed = schema.safeParse(await readJson(context.req));
       if (!parsed.success) throw new ProblemError('invalid_body', parsed.error.message);
       const answer = await handle(parts.dispatch.protocolFor(identity), parsed.data, context.req.raw.signal);
       return context.json(answer ?? null);
@@ -44,6 +44,14 @@ export function fleetRoutes(parts: { readonly dispatch: Dispatch; readonly token
   call('pool', poolStateSchema, async (protocol, body) => protocol.reportPool(body));
   call('refuse', refuseRequestSchema, async (protocol, body) => protocol.refuse(body));
   return app;
+}
+
+async function readJson(request: HonoRequest): Promise<unknown> {
+  try {
+    return await request.json();
+  } catch {
+    throw new ProblemError('invalid_json', 'The body could not be read as JSON.');
+  }
 }
 
 function refuseOtherVersion(header: string | undefined): void {

@@ -4,7 +4,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { ProblemError } from '../../core/errors.ts';
 import type { Objects } from '../../ports/objects/port.ts';
-import { signedUrlPath, verifySignedUrl } from '../../ports/objects/signed-url.ts';
+import { signedUrlPath, verifySignedUrl } from '../../core/signed-url.ts';
 import type { ApiEnv } from '../auth.ts';
 
 /** Largest object that a signed URL stores, bytes. */

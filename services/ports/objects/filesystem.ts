@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { createWriteStream, mkdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { type FileHandle, open, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ProblemError } from '../../core/errors.ts';
+import { signUrl } from '../../core/signed-url.ts';
 import { parseObjectKey } from './key.ts';
 import type { ObjectInfo, Objects, StoredObject } from './port.ts';
-import { signUrl } from './signed-url.ts';
 
 export interface FilesystemObjectsOptions {
   /** The folder that holds the objects; made where there is none. Of one process at a time. */
@@ -59,7 +59,7 @@ export function openFilesystemObjects(options: FilesystemObjectsOptions): Object
           body instanceof Uint8Array
             ? await storeBytes(incoming, key, body, trailer, maxBytes)
             : await storeStream(incoming, key, body, trailer, maxBytes);
-        await moveInto(incoming, path);
+        moveInto(incoming, path);
         return { size, contentType };
       } catch (error) {
         await rm(incoming, { force: true });
@@ -92,7 +92,7 @@ export function openFilesystemObjects(options: FilesystemObjectsOptions): Object
     async remove(key) {
       const path = pathOf(key);
       await rm(path, { force: true });
-      await removeEmptyFolders(dirname(path), objectsFolder);
+      removeEmptyFolders(dirname(path), objectsFolder);
     },
 
     async signGet(key, { expiresSeconds }) {
@@ -157,17 +157,10 @@ function tooLarge(key: string, maxBytes: number): ProblemError {
   );
 }
 
-/** Retried because the folder may be removed as empty between the two steps. */
-async function moveInto(from: string, to: string): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    await mkdir(dirname(to), { recursive: true });
-    try {
-      await rename(from, to);
-      return;
-    } catch (error) {
-      if (attempt === 10 || !hasCode(error, 'ENOENT')) throw error;
-    }
-  }
+/** Synchronous, as is `removeEmptyFolders`: between making a folder and using it nobody can remove it as empty. */
+function moveInto(from: string, to: string): void {
+  mkdirSync(dirname(to), { recursive: true });
+  renameSync(from, to);
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
@@ -208,12 +201,12 @@ function readBody(
   return file.createReadStream({ start, end });
 }
 
-async function removeEmptyFolders(folder: string, root: string): Promise<void> {
+function removeEmptyFolders(folder: string, root: string): void {
   for (let path = folder; path !== root; path = dirname(path)) {
     try {
-      await rmdir(path);
+      rmdirSync(path);
     } catch {
-      // Not empty, or another call was quicker.
+      // Not empty, or not there.
       return;
     }
   }

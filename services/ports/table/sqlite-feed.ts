@@ -77,7 +77,8 @@ function startDelivery(
   let retryMs = firstRetryMs;
   let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
-  /** While a handler runs. */
+  let isHandling = false;
+  /** Resolves when the handler that was called last has ended. */
   let handling: Promise<void> | undefined;
   let wasNotified = false;
 
@@ -85,6 +86,7 @@ function startDelivery(
     timer = setTimeout(() => {
       timer = undefined;
       wasNotified = false;
+      isHandling = true;
       handling = deliver();
     }, ms);
     timer.unref();
@@ -106,7 +108,7 @@ function startDelivery(
       retryMs = Math.min(retryMs * 2, longestRetryMs);
       onConsumerError(consumer.name, error);
     } finally {
-      handling = undefined;
+      isHandling = false;
       if (nextMs !== undefined && !isStopped) schedule(nextMs);
     }
   }
@@ -115,7 +117,7 @@ function startDelivery(
   return {
     notify() {
       wasNotified = true;
-      if (timer === undefined && handling === undefined && !isStopped) schedule(gatherMs);
+      if (timer === undefined && !isHandling && !isStopped) schedule(gatherMs);
     },
     async stop() {
       isStopped = true;

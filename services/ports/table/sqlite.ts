@@ -181,7 +181,7 @@ function holds(condition: Condition, item: Item | undefined): boolean {
   if (item === undefined) return false;
   if ('present' in condition) return true;
   for (const name in condition.equals) {
-    if (!Object.hasOwn(item.data, name) || item.data[name] !== condition.equals[name]) return false;
+    if (item.data[name] !== condition.equals[name]) return false;
   }
   return true;
 }

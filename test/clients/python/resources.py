@@ -97,7 +97,7 @@ class Catalogue(unittest.TestCase):
         self.assertIn("gpu-t4", skus)
 
     def test_account_is_known(self):
-        account = replicate.accounts.current()
+        account = replicate.Client().accounts.current()
         self.assertEqual((account.type, account.username), ("user", "local"))
 
     def test_wrong_token_is_refused(self):
