@@ -2,7 +2,7 @@ import { parseCancelAfter, parsePreferWait } from '../core/duration.ts';
 import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
 import { newJobId } from '../core/ids.ts';
-import { hasEnded, type Job } from '../core/job.ts';
+import { hasEnded, type Job, startJob } from '../core/job.ts';
 import { type Pool, sharedPoolId } from '../core/pool.ts';
 import { explainWaiting } from '../core/waiting.ts';
 import type { JobFlow } from '../data/job-flow.ts';
@@ -115,7 +115,7 @@ export class Predictions {
     const createdAt = this.#parts.now();
     const name = `${model.owner}/${model.name}`;
     const { hardware } = model;
-    return {
+    return startJob({
       id: newJobId(),
       kind: 'prediction',
       account: caller.account,
@@ -128,21 +128,9 @@ export class Predictions {
       microUsdPerSecond: this.#price(hardware),
       source: 'api',
       streams: version.streams,
-      status: 'starting',
       createdAt,
-      startedAt: null,
-      completedAt: null,
       deadlineAt: cancelAfterSeconds === undefined ? null : createdAt + cancelAfterSeconds * 1000,
-      attempt: 0,
-      lease: null,
-      losses: 0,
-      crashes: 0,
-      failure: null,
-      billedMs: null,
-      costMicroUsd: null,
-      predictMs: null,
-      dataRemoved: false,
-    };
+    });
   }
 
   #price(sku: string): number {

@@ -58,6 +58,44 @@ export const jobSchema = z.object({
 });
 export type Job = z.infer<typeof jobSchema>;
 
+/** What is settled when a job is made. */
+export type JobSpec = Pick<
+  Job,
+  | 'id'
+  | 'kind'
+  | 'account'
+  | 'token'
+  | 'model'
+  | 'version'
+  | 'deployment'
+  | 'pool'
+  | 'hardware'
+  | 'microUsdPerSecond'
+  | 'source'
+  | 'streams'
+  | 'createdAt'
+  | 'deadlineAt'
+>;
+
+/** A job that waits for its first lease. */
+export function startJob(spec: JobSpec): Job {
+  return {
+    ...spec,
+    status: 'starting',
+    startedAt: null,
+    completedAt: null,
+    attempt: 0,
+    lease: null,
+    losses: 0,
+    crashes: 0,
+    failure: null,
+    billedMs: null,
+    costMicroUsd: null,
+    predictMs: null,
+    dataRemoved: false,
+  };
+}
+
 /** How an attempt ended, as its runner saw it. */
 export type Outcome =
   | { readonly status: 'succeeded'; readonly predictMs: number | null }

@@ -28,13 +28,19 @@ export class Pools {
 
   /** Every pool that has had a job in the last `poolActiveSeconds`. */
   async active(now: number): Promise<readonly Pool[]> {
+    return await this.#touchedAfter(timeKey(now - poolActiveSeconds * 1000));
+  }
+
+  /** Every pool that has ever had a job. */
+  async all(): Promise<readonly Pool[]> {
+    return await this.#touchedAfter(undefined);
+  }
+
+  async #touchedAfter(after: string | undefined): Promise<readonly Pool[]> {
     const pools: Pool[] = [];
     let cursor: string | undefined;
     do {
-      const page = await this.#table.query(
-        { index: 'listing', pk: 'POOLS' },
-        { limit: 1000, cursor, after: timeKey(now - poolActiveSeconds * 1000) },
-      );
+      const page = await this.#table.query({ index: 'listing', pk: 'POOLS' }, { limit: 1000, cursor, after });
       pools.push(...page.items.map((item) => fromStored<Pool>(item)));
       cursor = page.next;
     } while (cursor !== undefined);

@@ -48,15 +48,17 @@ export class Sweeper {
   async recover(): Promise<number> {
     const { flow, pools, now } = this.#parts;
     let recovered = 0;
-    for (const pool of await pools.active(now())) {
-      const waiting = await this.#resend(pool, now() + 1);
+    // Also those that count as inactive: the machine may have been off for days.
+    for (const pool of await pools.all()) {
+      let taken = await this.#resend(pool, now() + 1);
       for (;;) {
         const running = await flow.jobs.unfinished(pool.id, 'running', { limit: batch });
         if (running.length === 0) break;
         for (const job of running) await this.#lose(job);
-        recovered += running.length;
+        taken += running.length;
       }
-      recovered += waiting;
+      if (taken > 0) await pools.touch(pool, now());
+      recovered += taken;
     }
     return recovered;
   }

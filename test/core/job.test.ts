@@ -12,35 +12,9 @@ import {
   transition,
 } from '../../services/core/job.ts';
 import { costMicroUsd } from '../../services/core/pricing.ts';
+import { aJob } from '../support/jobs.ts';
 
-const created: Job = {
-  id: 'a'.repeat(26),
-  kind: 'prediction',
-  account: 'acme',
-  token: 'token-1',
-  model: 'acme/model',
-  version: '0'.repeat(64),
-  deployment: null,
-  pool: 'acme/model:0@gpu-a40-large',
-  hardware: 'gpu-a40-large',
-  microUsdPerSecond: 725,
-  source: 'api',
-  streams: false,
-  status: 'starting',
-  createdAt: 0,
-  startedAt: null,
-  completedAt: null,
-  deadlineAt: null,
-  attempt: 0,
-  lease: null,
-  losses: 0,
-  crashes: 0,
-  failure: null,
-  billedMs: null,
-  costMicroUsd: null,
-  predictMs: null,
-  dataRemoved: false,
-};
+const created: Job = aJob({ hardware: 'gpu-a40-large', microUsdPerSecond: 725, createdAt: 0 });
 
 function written(result: Transition): Job {
   if (result.kind !== 'write') throw new Error(`refused: ${result.reason}`);

@@ -1,8 +1,9 @@
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { runCommand } from '../../services/registrar/command.ts';
 import { defaultCogVersion, ensureEnvironment, type Packages } from '../../services/registrar/environment.ts';
+import { installerEnvironment } from '../../services/registrar/process-environment.ts';
 import { executables, findPython } from '../../services/registrar/python.ts';
 import { sharedEnvironments, temporaryFolder } from './registrar-home.ts';
 
@@ -144,9 +145,9 @@ describe('ensureEnvironment', () => {
     );
   });
 
-  test('with uv on PATH, uv makes it', async ({ skip }) => {
-    if ((await executables('uv')).length === 0) skip('uv is not on PATH');
+  test('with uv on PATH, uv makes it', async () => {
     const folder = await temporaryFolder();
+    vi.stubEnv('PATH', `${await uvFolder()}${delimiter}${process.env.PATH}`);
 
     const path = await ensureEnvironment(folder, await findPython(), none, folder, quiet);
 
@@ -154,6 +155,28 @@ describe('ensureEnvironment', () => {
     expect(await readdir(join(path, 'bin'))).not.toContain('pip');
   });
 });
+
+/** The folder of a real uv: the machine's, else one that pip installs once. */
+async function uvFolder(): Promise<string> {
+  const [found] = await executables('uv');
+  if (found !== undefined) return dirname(found);
+  const bin = join(sharedEnvironments, '..', 'test-uv', 'bin');
+  if (
+    await access(join(bin, 'uv')).then(
+      () => true,
+      () => false,
+    )
+  )
+    return bin;
+  const python = await findPython();
+  const made = await runCommand(python.path, ['-m', 'venv', dirname(bin)], { env: installerEnvironment() });
+  expect(made.exitCode, made.output).toBe(0);
+  const installed = await runCommand(join(bin, 'python'), ['-m', 'pip', 'install', '-q', 'uv==0.9.11'], {
+    env: installerEnvironment(),
+  });
+  expect(installed.exitCode, installed.output).toBe(0);
+  return bin;
+}
 
 async function installedVersion(environment: string, name: string): Promise<string> {
   const { output } = await runCommand(

@@ -18,6 +18,7 @@ import { Pools } from '../../services/data/pools.ts';
 import { createMemoryChannel } from '../../services/ports/channel/memory.ts';
 import type { Channel } from '../../services/ports/channel/port.ts';
 import { openFilesystemObjects } from '../../services/ports/objects/filesystem.ts';
+import type { Queue } from '../../services/ports/queue/port.ts';
 import { openSqliteQueue } from '../../services/ports/queue/sqlite.ts';
 import type { Table } from '../../services/ports/table/port.ts';
 import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
@@ -26,6 +27,7 @@ import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
 export interface TestApi {
   readonly api: Api;
   readonly table: Table;
+  readonly queue: Queue;
   readonly flow: JobFlow;
   readonly pools: Pools;
   readonly models: Models;
@@ -109,6 +111,7 @@ export async function openApi(): Promise<TestApi> {
   return {
     api,
     table,
+    queue,
     flow,
     pools: new Pools(table),
     models,

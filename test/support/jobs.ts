@@ -1,9 +1,9 @@
 import { newJobId } from '../../services/core/ids.ts';
-import type { Job } from '../../services/core/job.ts';
+import { type Job, startJob } from '../../services/core/job.ts';
 
 /** A prediction that waits, of account `local` on `local/model`, with what a test wants different. */
 export function aJob(different: Partial<Job> = {}): Job {
-  return {
+  const fresh = startJob({
     id: newJobId(),
     kind: 'prediction',
     account: 'local',
@@ -16,20 +16,8 @@ export function aJob(different: Partial<Job> = {}): Job {
     microUsdPerSecond: 100,
     source: 'api',
     streams: false,
-    status: 'starting',
     createdAt: 1_000_000,
-    startedAt: null,
-    completedAt: null,
     deadlineAt: null,
-    attempt: 0,
-    lease: null,
-    losses: 0,
-    crashes: 0,
-    failure: null,
-    billedMs: null,
-    costMicroUsd: null,
-    predictMs: null,
-    dataRemoved: false,
-    ...different,
-  };
+  });
+  return { ...fresh, ...different };
 }

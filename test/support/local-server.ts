@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { packFolder } from '../../services/registrar/pack.ts';
-import { isAlive, processesIn } from './processes.ts';
+import { processesIn } from './processes.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const main = join(root, 'services/local/main.ts');
@@ -85,10 +85,18 @@ export async function newHome(options: { readonly ownEnvironments?: boolean } = 
     start: async (env) => ready(launch(env), path),
     async remove() {
       await Promise.all(children.map((child) => child.kill()));
-      for (const pid of processesIn(path)) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+      for (const pid of processesIn(path)) killQuietly(pid);
       await rm(path, { recursive: true, force: true, maxRetries: 10 });
     },
   };
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function watch(child: ChildProcess): ServerProcess {

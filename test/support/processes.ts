@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { sep } from 'node:path';
 
@@ -7,14 +7,12 @@ export function processesIn(folder: string): readonly number[] {
   return existsSync('/proc/self/cwd') ? processesByCwd(folder) : processesByCommand(folder);
 }
 
-/** Whether a process is there. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+/** Those that still run. One that has ended and that nobody has asked how (a zombie) does not. */
+export function running(pids: readonly number[]): readonly number[] {
+  if (pids.length === 0) return [];
+  const { stdout } = spawnSync('ps', ['-o', 'pid=,stat=', '-p', pids.join(',')], { encoding: 'utf8' });
+  const lines = stdout.split('\n').map((line) => line.trim().split(/\s+/));
+  return lines.flatMap(([pid, state]) => (state === undefined || state.startsWith('Z') ? [] : [Number(pid)]));
 }
 
 function processesByCwd(folder: string): number[] {

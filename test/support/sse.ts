@@ -15,6 +15,11 @@ export async function* readEvents(
     },
     signal,
   });
+  yield* eventsOf(response);
+}
+
+/** The events of an answer as they come. */
+export async function* eventsOf(response: Response): AsyncGenerator<EventSourceMessage> {
   if (!response.ok || !response.body) throw new Error(`${response.status} ${await response.text()}`);
   const ready: EventSourceMessage[] = [];
   const parser = createParser({ onEvent: (event) => ready.push(event) });

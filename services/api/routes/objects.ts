@@ -3,8 +3,8 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { ProblemError } from '../../core/errors.ts';
-import type { Objects } from '../../ports/objects/port.ts';
 import { signedUrlPath, verifySignedUrl } from '../../core/signed-url.ts';
+import type { Objects } from '../../ports/objects/port.ts';
 import type { ApiEnv } from '../auth.ts';
 
 /** Largest object that a signed URL stores, bytes. */
