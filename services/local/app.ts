@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
 import { type Api, createApi } from '../api/app.ts';
@@ -52,7 +52,7 @@ export interface LocalPlatform {
  * @throws Error whose message says what is wrong and how to mend it
  */
 export async function startLocal(env: LocalEnv, logger: Logger): Promise<LocalPlatform> {
-  const [home] = await Promise.all([openHome(env.MIMEO_HOME), findPython({ preferred: env.MIMEO_PYTHON })]);
+  const [home] = await Promise.all([openHome(resolve(env.MIMEO_HOME)), findPython({ preferred: env.MIMEO_PYTHON })]);
   const closers: (() => unknown)[] = [];
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) await close();

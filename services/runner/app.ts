@@ -3,18 +3,16 @@ import type { FailureCode } from '../core/errors.ts';
 import type { Instance } from '../core/pool.ts';
 import {
   type Assignment,
-  heartbeatSeconds,
-  type JobRef,
   maxPollSeconds,
   type ReportedOutcome,
   type RunnerProtocol,
-  type StopList,
 } from '../ports/fleet-protocol/port.ts';
 import { CogClient, type CogEnding } from './cog-client.ts';
 import { isDefunct } from './cog-state.ts';
 import { backoffMs, Delivery, isPassing } from './delivery.ts';
 import { type CogExit, describeExit } from './exit.ts';
-import { awaitSetup, type SetupResult, setupDeath } from './setup.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { allSetupLogs, awaitSetup, lastLinesMs, type SetupResult, setupDeath } from './setup.ts';
 
 export interface RunnerOptions {
   readonly protocol: RunnerProtocol;
@@ -34,6 +32,8 @@ export interface RunnerOptions {
   readonly cancelGraceMs?: number;
   /** @default 64 MiB */
   readonly maxOutputBytes?: number;
+  /** For how long a server that has nothing to do may refuse jobs. @default 10 s */
+  readonly stuckMs?: number;
 }
 
 /** Feeds one instance with jobs. */
@@ -72,8 +72,6 @@ interface HeldJob {
 
 /** A job that does not stream tells nothing before it has run for this long. */
 const quietJobMs = 150;
-/** How long a job runs before anybody looks whether it was canceled; most have ended by then. */
-const watchAfterMs = 100;
 /** How often `running` and `idleSince` are told of at most: a no-op model changes them 2,000 times a second. */
 const changeIntervalMs = 100;
 /** How long the exit of a server's process may be told after its connections broke. */
@@ -92,6 +90,7 @@ class InstanceRunner implements Runner {
   readonly #now: () => number;
   readonly #startedAt = performance.now();
   readonly #held = new Set<HeldJob>();
+  readonly #leases: LeaseKeeper<HeldJob>;
   readonly #listeners = new Set<() => void>();
   /** Aborts when no more jobs are wanted. */
   readonly #closing = new AbortController();
@@ -102,9 +101,6 @@ class InstanceRunner implements Runner {
   readonly #over = new AbortController();
   #slots: Promise<void>[] = [];
   #drained: Promise<void> | undefined;
-  #watching = false;
-  #watchTimer: NodeJS.Timeout | undefined;
-  #heartbeatTimer: NodeJS.Timeout | undefined;
   #changeTimer: NodeJS.Timeout | undefined;
   phase: Runner['phase'] = 'setup';
   failure: Instance['failure'] = null;
@@ -119,8 +115,14 @@ class InstanceRunner implements Runner {
     this.#options = options;
     this.#protocol = options.protocol;
     this.#now = options.now ?? Date.now;
-    const { cogUrl: url, pool, maxOutputBytes, serverLog } = options;
-    this.#cog = new CogClient({ url, streams: pool.streams, maxOutputBytes, serverLog });
+    const { cogUrl: url, pool, maxOutputBytes, serverLog, stuckMs } = options;
+    this.#cog = new CogClient({ url, streams: pool.streams, maxOutputBytes, serverLog, stuckMs });
+    this.#leases = new LeaseKeeper({
+      protocol: options.protocol,
+      instanceId: options.instanceId,
+      held: this.#held,
+      onStop: (held) => this.#stop(held),
+    });
     void this.#setUp();
   }
 
@@ -166,6 +168,8 @@ class InstanceRunner implements Runner {
     this.#slots = Array.from({ length: this.#options.pool.concurrency }, () => this.#serveSlot());
     void this.#checkWhileIdle();
     this.#changed();
+    await this.#pause(lastLinesMs);
+    this.setupLogs = allSetupLogs(this.setupLogs, this.#options.serverLog?.() ?? '');
   }
 
   #fail({ failure, setupLogs }: SetupResult): void {
@@ -217,11 +221,7 @@ class InstanceRunner implements Runner {
     this.#held.add(held);
     this.idleSince = null;
     this.#changedSoon();
-    this.#heartbeatTimer ??= setTimeout(() => void this.#heartbeat(), heartbeatSeconds * 1000);
-    this.#watchTimer ??= setTimeout(() => {
-      this.#watchTimer = undefined;
-      if (this.#held.size > 0) void this.#watch();
-    }, watchAfterMs);
+    this.#leases.begin();
     return held;
   }
 
@@ -315,53 +315,8 @@ class InstanceRunner implements Runner {
     this.#cog.close();
     await ended;
     this.#over.abort();
-    clearTimeout(this.#heartbeatTimer);
-    clearTimeout(this.#watchTimer);
+    this.#leases.close();
     clearTimeout(this.#changeTimer);
-  }
-
-  async #heartbeat(): Promise<void> {
-    clearTimeout(this.#heartbeatTimer);
-    this.#heartbeatTimer = undefined;
-    const held = [...this.#held];
-    if (held.length === 0 || this.#over.signal.aborted) return;
-    const jobs = held.map(({ job: { id, attempt } }) => ({ id, attempt }));
-    let againMs = heartbeatSeconds * 1000;
-    try {
-      const list = await this.#protocol.heartbeat({ instance: this.#options.instanceId, jobs });
-      for (const { delivery } of held) delivery.renew();
-      this.#stopAll(list);
-    } catch {
-      againMs = 2000;
-      for (const job of held) if (job.delivery.isExpired) this.#stop(job);
-    }
-    if (this.#over.signal.aborted) return;
-    clearTimeout(this.#heartbeatTimer);
-    this.#heartbeatTimer = setTimeout(() => void this.#heartbeat(), againMs);
-  }
-
-  /** Hears of cancels for as long as jobs run. */
-  async #watch(): Promise<void> {
-    if (this.#watching) return;
-    this.#watching = true;
-    // What was canceled before anybody listened is told by a heartbeat.
-    void this.#heartbeat();
-    const request = { instance: this.#options.instanceId, waitSeconds: maxPollSeconds };
-    for (let tries = 0; this.#held.size > 0 && !this.#over.signal.aborted; ) {
-      try {
-        this.#stopAll(await this.#protocol.watch(request, this.#over.signal));
-        tries = 0;
-      } catch {
-        await this.#pause(backoffMs(tries++));
-      }
-    }
-    this.#watching = false;
-  }
-
-  #stopAll({ stop }: StopList): void {
-    for (const { id, attempt } of stop) {
-      for (const held of this.#held) if (isSame(held.job, { id, attempt })) this.#stop(held);
-    }
   }
 
   /** coglet goes on serving when its worker has died, even while nothing runs. */
@@ -406,10 +361,6 @@ const failureCodeOf = {
 
 function isGivenBack(held: HeldJob): boolean {
   return held.fate === 'given back';
-}
-
-function isSame(a: JobRef, b: JobRef): boolean {
-  return a.id === b.id && a.attempt === b.attempt;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

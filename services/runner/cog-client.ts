@@ -123,10 +123,8 @@ export class CogClient {
     const transcript = new Transcript({
       streams: this.#showsOutput,
       maxOutputChars: this.#maxOutputBytes,
-      onProgress: (event) => {
-        onProgress(event);
-        if (transcript.isTooLarge) void this.#cancelUntil(path, settled.signal);
-      },
+      onProgress,
+      onTooLarge: () => void this.#cancelUntil(path, settled.signal),
     });
     const hook = this.#webhooks?.listen(transcript);
     let live: LiveSource | undefined = hook;
@@ -192,6 +190,8 @@ export class CogClient {
     if (value === undefined) return end('failed', 'What the model put out is not JSON that can be read.');
     let state = readState(value);
     if (state.status === 'succeeded') {
+      if (body.length - state.logs.length > this.#maxOutputBytes)
+        return end('too_large', this.#tooLargeMessage());
       // What was not shown in time comes before the end; a run that showed nothing has its end alone.
       if (Array.isArray(state.output)) transcript.seeOutputs(state.output);
       if (transcript.logs !== '') transcript.seeLogs(state.logs);

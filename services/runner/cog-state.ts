@@ -94,7 +94,10 @@ export function refusalMessage(status: number, text: string): string {
 /** An exception's message without the wrappers that Cog puts around it. Never empty. */
 export function exceptionMessage(error: string | null, logs: string): string {
   const message = (error ?? '')
-    .replace(/^(Prediction failed: )+/, '')
+    .replace(
+      /^((Prediction failed|Training failed|Generator iteration error|Failed to iterate generator): )+/,
+      '',
+    )
     .replace(/:\s*$/, '')
     .trim();
   if (message !== '') return message.slice(0, 10_000);
@@ -103,14 +106,16 @@ export function exceptionMessage(error: string | null, logs: string): string {
   return raised || 'The model raised an exception without a message; its logs may tell more.';
 }
 
-/** Why setup failed, in one line without Cog's wrappers. Never empty. */
+/** Why setup failed, in one line without Cog's wrappers: the last exception there is. Never empty. */
 export function setupFailureMessage(logs: string): string {
-  const line = lastLine(logs).replace(
-    /^.*([Ss]etup failed|failed to load predictor|Predictor errored during setup): /,
-    '',
-  );
+  const lines = logs.split('\n').map((line) => line.trim());
+  const wrapped = lines.findLast((line) => setupWrapper.test(line));
+  const raised = lines.findLast((line) => /^[\w.]*(Error|Exception|Exit|Interrupt)\b/.test(line));
+  const line = wrapped?.replace(setupWrapper, '') ?? raised ?? lastLine(logs);
   return line.slice(0, 1000) || 'Setup failed without a message.';
 }
+
+const setupWrapper = /^.*([Ss]etup failed|failed to load predictor|Predictor errored during setup): /;
 
 /** The last line with anything on it. */
 export function lastLine(text: string): string {

@@ -75,26 +75,21 @@ export class LoopbackHttp {
   stream(request: HttpRequest, onText: (text: string, status: number) => void): HttpStream {
     const connection = this.#connect();
     const decoder = new StringDecoder('utf8');
-    const status = Promise.withResolvers<number>();
-    let code = 0;
-    const ended = Promise.withResolvers<void>();
-    // Who only waits for the end need not look at the status.
-    status.promise.catch(() => {});
-    const finish = (error: Error) => {
-      status.reject(error);
-      ended.resolve();
+    const ended = Promise.withResolvers<number>();
+    let status = 0;
+    const finish = () => {
+      ended.resolve(status);
       // A reset leaves no TIME_WAIT behind, of which thousands a minute would use up the ports.
       connection.socket.resetAndDestroy();
     };
     connection.exchange = {
       parser: new AnswerParser({
         maxBodyBytes: request.maxBodyBytes,
-        onHead: (given) => {
-          code = given;
-          status.resolve(given);
+        onHead: (code) => {
+          status = code;
         },
-        onBody: (chunk) => onText(decoder.write(chunk), code),
-        onEnd: () => finish(new ConnectionLost('the answer had ended')),
+        onBody: (chunk) => onText(decoder.write(chunk), status),
+        onEnd: finish,
       }),
       onLost: finish,
     };

@@ -18,10 +18,10 @@ export function predictionLogs(serverLog: string, predictionId: string): string 
     .join('');
 }
 
-/** What a model printed while it was set up, by coglet's log. */
+/** What a model printed while it was set up, by coglet's log; lines that are late come as `coglet::user`. */
 export function setupLogs(serverLog: string): string {
   return parseLines(serverLog.split('\n'))
-    .filter(({ target }) => target === 'coglet::setup')
+    .filter(({ target }) => target === 'coglet::setup' || target === 'coglet::user')
     .map(({ fields }) => `${fields.message}\n`)
     .join('');
 }
@@ -30,16 +30,23 @@ export function setupLogs(serverLog: string): string {
 export function withoutServerLines(setupLogs: string): string {
   return setupLogs
     .split('\n')
-    .filter((line) => !/^\[coglet(?!::setup\])[\w:]*\] /.test(line))
-    .map((line) => line.replace(/^\[coglet::setup\] /, ''))
+    .filter((line) => !/^\[coglet(?!::(setup|user)\])[\w:]*\] /.test(line))
+    .map((line) => line.replace(/^\[coglet::(setup|user)\] /, ''))
     .join('\n');
 }
 
-/** What any program wrote, for people: coglet's lines are reduced to their messages. */
+/** A line of the older line's log (structlog's JSON form). */
+const oldLineSchema = z.object({ logger: z.string(), message: z.string(), exception: z.string().optional() });
+
+/** What any program wrote, for people: the servers' own lines are reduced to what they say. */
 export function readableLog(serverLog: string): string {
   return serverLog
     .split('\n')
-    .map((line) => parseLine(line)?.fields.message ?? line)
+    .map((line) => {
+      const old = oldLineSchema.safeParse(parseJson(line)).data;
+      if (old) return old.exception ? `${old.message}\n${old.exception}` : old.message;
+      return parseLine(line)?.fields.message ?? line;
+    })
     .join('\n');
 }
 
@@ -48,11 +55,15 @@ function parseLines(lines: readonly string[]): z.infer<typeof lineSchema>[] {
 }
 
 function parseLine(line: string): z.infer<typeof lineSchema> | undefined {
-  if (!line.startsWith('{"timestamp"')) return undefined;
+  return lineSchema.safeParse(parseJson(line)).data;
+}
+
+/** Undefined for what is no JSON, such as a line whose start was not kept. */
+function parseJson(line: string): unknown {
+  if (!line.startsWith('{')) return undefined;
   try {
-    return lineSchema.safeParse(JSON.parse(line)).data;
+    return JSON.parse(line);
   } catch {
-    // Cut off at the start of what was kept.
     return undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Instance } from '../core/pool.ts';
 import type { CogClient } from './cog-client.ts';
-import { isDefunct, lastLine, setupFailureMessage } from './cog-state.ts';
+import { isDefunct, setupFailureMessage } from './cog-state.ts';
 import { type CogExit, describeExit } from './exit.ts';
 import { readableLog, setupLogs, withoutServerLines } from './server-log.ts';
 
@@ -23,6 +23,9 @@ export interface SetupOptions {
 /** Most characters that are kept of what setup prints; its end tells more than its beginning. */
 const maxSetupLogChars = 64 * 1024;
 
+/** How much later than the result of setup what it printed may be there. */
+export const lastLinesMs = 200;
+
 /** Waits until a Cog server can take jobs. Undefined where `signal` aborted first. */
 export async function awaitSetup(cog: CogClient, options: SetupOptions): Promise<SetupResult | undefined> {
   const { timeoutMs, signal, serverLog } = options;
@@ -36,6 +39,8 @@ export async function awaitSetup(cog: CogClient, options: SetupOptions): Promise
       options.onLogs(logs);
     }
     if (health && isDefunct(health)) {
+      // The last lines come on another way than the result, and a moment later.
+      await pause(lastLinesMs);
       const printed = health.coglet === null ? '' : setupLogs(serverLog());
       const failure = { code: 'setup_failed', message: setupFailureMessage(logs) } as const;
       return { failure, setupLogs: cap(printed + logs) };
@@ -55,11 +60,19 @@ export async function awaitSetup(cog: CogClient, options: SetupOptions): Promise
   return undefined;
 }
 
+/** What setup printed, once all of it is there. */
+export function allSetupLogs(told: string, serverLog: string): string {
+  const printed = setupLogs(serverLog);
+  return printed.length > told.length ? cap(printed) : told;
+}
+
 /** Why a server whose process ended never came up. */
 export function setupDeath(exit: CogExit, serverLog: string, outOfMemory: boolean): SetupResult {
   const logs = cap(readableLog(serverLog).trimEnd());
-  const said = outOfMemory || exit.signal !== null ? '' : lastLine(logs);
-  const message = said.slice(0, 1000) || `${describeExit(exit, outOfMemory)} It was not ready yet.`;
+  const saysWhy = logs !== '' && !outOfMemory && exit.signal === null;
+  const message = saysWhy
+    ? setupFailureMessage(logs)
+    : `${describeExit(exit, outOfMemory)} It was not ready yet.`;
   return { failure: { code: 'setup_failed', message }, setupLogs: logs };
 }
 

@@ -10,6 +10,8 @@ export interface TranscriptOptions {
   readonly streams: boolean;
   readonly maxOutputChars: number;
   onProgress(event: ProgressEvent): void;
+  /** Called once, when the model has put out more than it may. */
+  onTooLarge(): void;
 }
 
 /**
@@ -47,7 +49,10 @@ export class Transcript {
   addOutput(index: number, chunk: JsonValue, chars: number): void {
     if (!this.#options.streams || index !== this.#outputs.length || this.isTooLarge) return;
     this.#outputChars += chars;
-    if (this.isTooLarge) return;
+    if (this.isTooLarge) {
+      this.#options.onTooLarge();
+      return;
+    }
     this.#outputs.push(chunk);
     this.#options.onProgress({ type: 'output', index, chunk });
   }
@@ -55,7 +60,8 @@ export class Transcript {
   /** All elements so far, as a source that repeats itself tells them. */
   seeOutputs(all: readonly JsonValue[]): void {
     for (let index = this.#outputs.length; index < all.length; index++) {
-      this.addOutput(index, all[index] ?? null, 0);
+      const chunk = all[index] ?? null;
+      this.addOutput(index, chunk, JSON.stringify(chunk).length);
     }
   }
 

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sharedPoolId } from '../../services/core/pool.ts';
+import type { FleetProtocol } from '../../services/ports/fleet-protocol/port.ts';
 import { openApi, schemaWith, type TestApi } from '../support/api.ts';
 
 let test: TestApi;
@@ -159,7 +161,7 @@ describe('inputs', () => {
 
   it.each([
     [{ prompt: 1 }, '- input.prompt: Must be a string'],
-    [{ prompt: null }, '- input.prompt: Must be a string'],
+    [{ prompt: null }, '- input.prompt: This input is required'],
     [{ prompt: 'too long' }, '- input.prompt: Must be at most 5 characters long'],
     [{ prompt: 'x', steps: 1.5 }, '- input.steps: Must be an integer'],
     [{ prompt: 'x', steps: '5' }, '- input.steps: Must be an integer'],
@@ -263,12 +265,38 @@ describe('headers', () => {
     expect(detail).toContain('Cancel-After');
   });
 
-  it('a wait that is over before the end reads starting', async () => {
+  it('a wait that is over before the end reads starting, though it runs', async () => {
+    const pool = sharedPoolId({ model: 'local/paint', version: 'a'.repeat(64), hardware: 'cpu' });
+    const runner = test.api.dispatch.protocolFor({ role: 'runner', pool });
+    await leaseAll(runner);
+    const leased = runner.lease({ instance: 'instance', waitSeconds: 5 });
     const response = await test.call('POST', '/v1/predictions', body, { prefer: 'wait=1' });
 
     expect(response.status).toBe(201);
-    expect(await response.json()).toMatchObject({ status: 'starting', output: null, completed_at: null });
+    const waited = (await response.json()) as { id: string };
+    expect(waited).toMatchObject({ status: 'starting', output: null, completed_at: null });
+    expect((await leased)?.id).toBe(waited.id);
+    const read = await test.call('GET', `/v1/predictions/${waited.id}`);
+    expect(await read.json()).toMatchObject({ status: 'processing' });
   });
+
+  it('a wait is answered at the end', async () => {
+    const pool = sharedPoolId({ model: 'local/paint', version: 'a'.repeat(64), hardware: 'cpu' });
+    const runner = test.api.dispatch.protocolFor({ role: 'runner', pool });
+    await leaseAll(runner);
+    const leased = runner.lease({ instance: 'instance', waitSeconds: 5 });
+    const waiting = test.call('POST', '/v1/predictions', body, { prefer: 'wait' });
+    const { id = '', attempt = 0 } = (await leased) ?? {};
+    const outcome = { status: 'succeeded', output: 'painted', predictMs: 1, metrics: {} } as const;
+    await runner.report({ id, attempt, events: [{ type: 'ended', outcome, logs: '', acceptedAfterMs: 0 }] });
+
+    expect(await (await waiting).json()).toMatchObject({ id, status: 'succeeded', output: 'painted' });
+  });
+
+  /** So that the next job is the one that a test makes. */
+  async function leaseAll(runner: FleetProtocol): Promise<void> {
+    while (await runner.lease({ instance: 'instance', waitSeconds: 0 }));
+  }
 });
 
 describe('lists', () => {

@@ -154,6 +154,14 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
       expect((await woken(runner.lease(long)))?.id).toBe(created.id);
     });
 
+    it("passes over another pool's job, should a message of it get into the queue", async () => {
+      const other = await create('other');
+      await test.queue.send(pool, { jobId: other.id, group: 'local' });
+
+      expect(await runner.lease(soon)).toBeNull();
+      expect((await read(other.id)).status).toBe('starting');
+    });
+
     it('passes over jobs that were canceled while they waited', async () => {
       const canceled = await create();
       await cancel(canceled.id);

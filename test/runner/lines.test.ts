@@ -132,7 +132,10 @@ describe.each(cogLines)('with Cog %s', (cogVersion) => {
 
     const { outcome } = await protocol.submit({ script: 'raise:' }).ended;
 
-    expect(outcome).toMatchObject({ status: 'failed', failure: { code: 'model_error', message: 'ValueError' } });
+    expect(outcome).toMatchObject({
+      status: 'failed',
+      failure: { code: 'model_error', message: 'ValueError' },
+    });
   });
 
   test('a worker that dies in the middle is a crash with the output so far, and its server is given up', async () => {
@@ -187,19 +190,23 @@ describe.each(cogLines)('with Cog %s', (cogVersion) => {
 
     await vi.waitFor(() => expect(runner.phase).toBe('ready'), within);
 
-    expect(runner.setupLogs).toContain('setting up');
+    await vi.waitFor(() => expect(runner.setupLogs).toContain('setting up'), within);
     expect(runner.setupLogs).not.toContain('[coglet');
     expect(runner.readyAt).not.toBeNull();
     expect(runner.setupSeconds).toBeGreaterThan(0);
   });
 
   test('a setup that raises is told by its exception, with what it printed', async () => {
-    const setup = 'print("looking for weights", flush=True); raise RuntimeError("there are no weights")';
+    // coglet drops what is printed in the moment before setup fails.
+    const setup =
+      'print("looking for weights", flush=True); time.sleep(0.3); raise RuntimeError("there are no weights")';
     const { runner } = await startInstance(await scriptedModel({ cogVersion, setup }));
 
     await vi.waitFor(() => expect(runner.phase).toBe('failed'), within);
 
-    expect(runner.failure).toEqual({ code: 'setup_failed', message: 'RuntimeError: there are no weights' });
+    expect(runner.failure?.code).toBe('setup_failed');
+    // The older line leaves the type out.
+    expect(runner.failure?.message).toMatch(/^(RuntimeError: )?there are no weights$/);
     expect(runner.setupLogs).toContain('looking for weights');
   });
 

@@ -98,7 +98,9 @@ export class MemoryProtocol implements RunnerProtocol {
   async heartbeat({ jobs }: HeartbeatRequest): Promise<StopList> {
     this.#check();
     this.heartbeats++;
-    return { stop: jobs.filter(({ id, attempt }) => this.#job(id).canceled || this.#job(id).attempt !== attempt) };
+    return {
+      stop: jobs.filter(({ id, attempt }) => this.#job(id).canceled || this.#job(id).attempt !== attempt),
+    };
   }
 
   async report({ id, attempt, events }: Report): Promise<void> {
@@ -119,7 +121,12 @@ export class MemoryProtocol implements RunnerProtocol {
     this.#enqueue(this.#job(ref.id));
   }
 
-  async #poll<T>(request: LeaseRequest, signal: AbortSignal | undefined, nothing: T, take: () => T | undefined) {
+  async #poll<T>(
+    request: LeaseRequest,
+    signal: AbortSignal | undefined,
+    nothing: T,
+    take: () => T | undefined,
+  ) {
     const until = Date.now() + request.waitSeconds * 1000;
     for (;;) {
       this.#check();

@@ -48,7 +48,11 @@ export async function launchModel(code: string, options: ModelOptions = {}): Pro
   }
 }
 
-function model({ streams = false, concurrency = 1, setup = 'print("setting up", flush=True)' }: ModelOptions): string {
+function model({
+  streams = false,
+  concurrency = 1,
+  setup = 'print("setting up", flush=True)',
+}: ModelOptions): string {
   const isAsync = concurrency > 1;
   const output = streams ? 'ConcatenateIterator[str]' : 'str';
   return `
@@ -87,7 +91,6 @@ class Predictor(BasePredictor):
             elif verb == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             elif verb == "deaf":
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 while True:
                     try:
                         time.sleep(0.05)

@@ -23,7 +23,7 @@ export interface Ended {
 }
 
 /** The platform as a process of its own. */
-export interface ServerProcess {
+interface ServerProcess {
   readonly pid: number;
   readonly stdout: () => string;
   readonly stderr: () => string;

@@ -2,9 +2,11 @@ import { spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fstatSync,
   ftruncateSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   unlinkSync,
@@ -13,6 +15,7 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** How to start a model's server. The variable PORT is added. */
 export interface LaunchSpec {
@@ -38,7 +41,7 @@ export interface ModelProcess {
   readonly log: () => string;
   /** Whether the system has killed anything for want of memory since the start. False where that cannot be told. */
   readonly outOfMemory: () => boolean;
-  /** Asks it to end, and kills it and all it started after `graceMs`. Resolves when it has ended. */
+  /** Asks it to end, and kills it and all it started after `graceMs`. Resolves when all have ended. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -65,6 +68,7 @@ const guard = '(read -r _ <&3; kill -9 0) & exec "$@" 3<&-';
 const maxLogBytes = 8 * 1024 * 1024;
 const keptLogBytes = 1024 * 1024;
 const logCheckMs = 1000;
+const maxDyingMs = 2000;
 
 /** Starts a model's server on a free port of 127.0.0.1, in a process group of its own. */
 export async function startModelProcess(spec: LaunchSpec, concurrency: number): Promise<ModelProcess> {
@@ -112,8 +116,37 @@ export async function startModelProcess(spec: LaunchSpec, concurrency: number): 
       const timer = setTimeout(() => signal('SIGKILL', true), graceMs);
       await exited;
       clearTimeout(timer);
+      if (pid !== undefined) await groupGone(pid);
     },
   };
+}
+
+/** Waits until the processes of a group that was killed are no more. */
+async function groupGone(group: number): Promise<void> {
+  const until = performance.now() + maxDyingMs;
+  while (groupIsAlive(group) && performance.now() < until) await pause(5);
+}
+
+function groupIsAlive(group: number): boolean {
+  try {
+    process.kill(-group, 0);
+  } catch {
+    return false;
+  }
+  // In a container whose first process buries nobody, the dead stay members of their group.
+  if (!existsSync('/proc/self/stat')) return true;
+  return readdirSync('/proc').some((name) => /^\d+$/.test(name) && isLiveMember(name, group));
+}
+
+function isLiveMember(pid: string, group: number): boolean {
+  try {
+    // `pid (command) state parent group …`; the command may hold anything.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(pgrp) === group && state !== 'Z' && state !== 'X';
+  } catch {
+    return false;
+  }
 }
 
 const portsInUse = new Set<number>();

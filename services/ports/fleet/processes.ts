@@ -74,6 +74,7 @@ class ProcessFleet implements Fleet {
   readonly #leaving = new Set<Promise<void>>();
   readonly #listeners = new Set<() => void>();
   #closed = false;
+  #telling = false;
 
   constructor(options: ProcessFleetOptions) {
     this.#options = options;
@@ -84,7 +85,9 @@ class ProcessFleet implements Fleet {
   async apply(pool: Pool, replicas: number): Promise<void> {
     if (this.#closed) return;
     for (const instance of this.#of(pool)) {
-      if (instance.failure && instance.failureSeen) this.#instances.delete(instance.id);
+      if (!instance.failure || !instance.failureSeen) continue;
+      this.#instances.delete(instance.id);
+      this.#changed();
     }
     const serving = this.#of(pool).filter((instance) => !instance.failure && !instance.stopped);
     const used = [...this.#instances.values()].filter((instance) => !instance.failure).length;
@@ -93,7 +96,6 @@ class ProcessFleet implements Fleet {
     const idle = serving.filter(isIdle).sort((a, b) => idleSinceOf(a) - idleSinceOf(b));
     const grace = this.#options.drainGraceMs ?? 30_000;
     for (const instance of idle.slice(0, Math.max(0, serving.length - replicas))) this.#stop(instance, grace);
-    this.#changed();
   }
 
   async observe(): Promise<readonly Instance[]> {
@@ -131,6 +133,7 @@ class ProcessFleet implements Fleet {
       failureSeen: false,
     };
     this.#instances.set(instance.id, instance);
+    this.#changed();
     this.#bringUp(instance).catch((error: unknown) => {
       const message = error instanceof Error ? error.message : String(error);
       this.#fail(instance, { code: 'platform_error', message: message || 'It could not be started.' }, '');
@@ -218,8 +221,14 @@ class ProcessFleet implements Fleet {
     this.#leaving.add(settled);
   }
 
+  /** Tells of changes, those of one moment together; a listener may well cause the next. */
   #changed(): void {
-    for (const listener of [...this.#listeners]) listener();
+    if (this.#telling) return;
+    this.#telling = true;
+    setImmediate(() => {
+      this.#telling = false;
+      for (const listener of [...this.#listeners]) listener();
+    });
   }
 }
 
