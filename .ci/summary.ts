@@ -11,9 +11,13 @@ const report = JSON.parse(readFileSync('.cache/test-report.json', 'utf8')) as {
 const skipped = report.numPendingTests + report.numTodoTests;
 if (process.env.REQUIRE_ALL === '1' && skipped > 0) {
   const names = report.testResults.flatMap(({ assertionResults }) =>
-    assertionResults.filter(({ status }) => status !== 'passed' && status !== 'failed').map(({ fullName }) => fullName),
+    assertionResults
+      .filter(({ status }) => status !== 'passed' && status !== 'failed')
+      .map(({ fullName }) => fullName),
   );
   console.error(`REQUIRE_ALL=1, but ${skipped} tests did not run:\n  ${names.join('\n  ')}`);
   process.exitCode = 1;
 }
-console.log(`${report.numPassedTests} passed, ${report.numFailedTests} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+console.log(
+  `${report.numPassedTests} passed, ${report.numFailedTests} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`,
+);

@@ -19,6 +19,8 @@ export interface Runnable {
 export class Catalogue {
   readonly #models: Models;
   readonly #cache = new Map<string, Pick<Runnable, 'version' | 'contract'>>();
+  /** By account and version id: the model of the account's own that the id alone stands for. */
+  readonly #ownModels = new Map<string, string>();
 
   constructor(models: Models) {
     this.#models = models;
@@ -62,6 +64,10 @@ export class Catalogue {
 
   /** The same content may belong to several models: the account's own is taken first, then the oldest. */
   async #byId(id: string, account: string): Promise<Runnable> {
+    // No model that comes later goes before the oldest of one's own.
+    const key = `${account}:${id}`;
+    const own = this.#ownModels.get(key);
+    if (own !== undefined) return await this.version(own, id, account);
     const versions = await this.#models.versionsOfId(id);
     const candidates = await Promise.all(
       versions.map(async (version) => ({ version, model: await this.#models.get(version.model) })),
@@ -72,6 +78,7 @@ export class Catalogue {
     readable.sort((a, b) => Number(b.own) - Number(a.own) || a.version.createdAt - b.version.createdAt);
     const [first] = readable;
     if (!first) throw notFound(`There is no version ${id}.`);
+    if (first.own) remember(this.#ownModels, key, first.version.model);
     return await this.version(first.version.model, id, account);
   }
 
@@ -82,11 +89,16 @@ export class Catalogue {
     const version = versionIdPattern.test(id) ? await this.#models.getVersion(model, id) : undefined;
     if (!version) return undefined;
     const loaded = { version, contract: compileInput(version) };
-    this.#cache.set(key, loaded);
-    const oldest = this.#cache.keys().next().value;
-    if (this.#cache.size > cachedVersions && oldest !== undefined) this.#cache.delete(oldest);
+    remember(this.#cache, key, loaded);
     return loaded;
   }
+}
+
+/** Forgets the oldest when there are too many. */
+function remember<T>(cache: Map<string, T>, key: string, value: T): void {
+  cache.set(key, value);
+  const oldest = cache.keys().next().value;
+  if (cache.size > cachedVersions && oldest !== undefined) cache.delete(oldest);
 }
 
 function mayRead(model: Model, account: string): boolean {

@@ -134,6 +134,9 @@ const input = z
 /** Body of a prediction on a model, whose latest version is taken. */
 export const predictionRequestSchema = z.object({
   input,
+  webhook: z
+    .undefined({ error: 'This release delivers no webhooks; leave it out, and wait, poll or stream' })
+    .optional(),
   stream: z
     .boolean()
     .optional()

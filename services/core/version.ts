@@ -16,6 +16,15 @@ export const versionSchema = z.object({
 });
 export type Version = z.infer<typeof versionSchema>;
 
+/**
+ * A version made of pushed content, before it belongs to a model: the same content has the same id, and
+ * `openapiSchema` is as Cog's own build would have written it.
+ */
+export interface BuiltVersion extends Pick<Version, 'id' | 'cogVersion' | 'openapiSchema' | 'concurrency'> {
+  /** What of its cog.yaml cannot be honoured here, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
 /** Whether a version's output is an iterator, by the schema that Cog writes for it. */
 export function outputStreams(openapiSchema: Readonly<Record<string, unknown>>): boolean {
   return outputOf(openapiSchema)['x-cog-array-type'] === 'iterator';

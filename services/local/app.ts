@@ -52,7 +52,10 @@ export interface LocalPlatform {
  * @throws Error whose message says what is wrong and how to mend it
  */
 export async function startLocal(env: LocalEnv, logger: Logger): Promise<LocalPlatform> {
-  const [home] = await Promise.all([openHome(resolve(env.MIMEO_HOME)), findPython({ preferred: env.MIMEO_PYTHON })]);
+  const [home] = await Promise.all([
+    openHome(resolve(env.MIMEO_HOME)),
+    findPython({ preferred: env.MIMEO_PYTHON }),
+  ]);
   const closers: (() => unknown)[] = [];
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) await close();

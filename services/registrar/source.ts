@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { ProblemError } from '../core/errors.ts';
 import { versionIdPattern } from '../core/ids.ts';
+import type { BuiltVersion } from '../core/version.ts';
 import { type CogYaml, parseCogYaml } from './cog-yaml.ts';
 import { withProgress } from './command.ts';
 import { digestFolder } from './digest.ts';
@@ -16,7 +17,7 @@ import { findPython, type Python } from './python.ts';
 import { deriveSchema, type ModelInterface } from './schema.ts';
 import { unpack } from './unpack.ts';
 
-export type JsonValue = z.core.util.JSONType;
+/** Told what is being done, at least every two seconds while something takes long. */
 export type Progress = (message: string) => void;
 
 /** How to start an instance. The variable PORT is left to the caller. */
@@ -25,18 +26,6 @@ export interface LaunchSpec {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-}
-
-export interface BuiltVersion {
-  /** 64 hex digits: the same folder has the same id. */
-  readonly id: string;
-  readonly cogVersion: string;
-  /** As Cog's own build would have written it. */
-  readonly openapiSchema: Record<string, JsonValue>;
-  /** Predictions that one instance runs at once. */
-  readonly concurrency: number;
-  /** What the model asks for that this machine does not give, in sentences for people. */
-  readonly warnings: readonly string[];
 }
 
 export interface SourceRegistrarOptions {

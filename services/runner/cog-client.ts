@@ -163,7 +163,8 @@ export class CogClient {
     } finally {
       clearTimeout(timer);
       cancel.removeEventListener('abort', onCancel);
-      settled.abort();
+      // Without a reason of our own, a DOMException with its stack is made for each run.
+      settled.abort('settled');
       live?.stop();
     }
   }

@@ -118,7 +118,7 @@ export function setupFailureMessage(logs: string): string {
 const setupWrapper = /^.*([Ss]etup failed|failed to load predictor|Predictor errored during setup): /;
 
 /** The last line with anything on it. */
-export function lastLine(text: string): string {
+function lastLine(text: string): string {
   return text.trimEnd().split('\n').at(-1)?.trim() ?? '';
 }
 

@@ -6,6 +6,8 @@ import type { Pools } from '../data/pools.ts';
 
 /** Jobs that one look takes up; the next look goes on. */
 const batch = 100;
+/** How often a pool with unfinished jobs is marked as active. */
+const keepActiveMs = 3_600_000;
 /** A waiting job of this age whose pool has idle instances has lost its message. */
 const lostMessageMs = 30_000;
 
@@ -19,6 +21,7 @@ interface Parts {
 /** Repairs what best effort has missed: deadlines, expired leases and lost messages. */
 export class Sweeper {
   readonly #parts: Parts;
+  readonly #keptActive = new Map<string, number>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -33,12 +36,34 @@ export class Sweeper {
 
   /** Puts back jobs whose leases have expired, and sends anew what seems to have lost its message. */
   async repair(): Promise<void> {
-    const { flow, pools, now } = this.#parts;
+    const { pools, now } = this.#parts;
     for (const pool of await pools.active(now())) {
-      const running = await flow.jobs.unfinished(pool.id, 'running', { limit: batch });
-      for (const job of running) await this.#expire(job);
+      await this.#expireAll(pool);
       if (hasIdleInstance(await pools.state(pool.id))) await this.#resend(pool, now() - lostMessageMs);
+      await this.#keepActive(pool);
     }
+  }
+
+  async #expireAll(pool: Pool): Promise<void> {
+    let last: Job | undefined;
+    do {
+      const running = await this.#parts.flow.jobs.unfinished(pool.id, 'running', {
+        limit: batch,
+        after: last,
+      });
+      for (const job of running) await this.#expire(job);
+      last = running.length === batch ? running.at(-1) : undefined;
+    } while (last);
+  }
+
+  /** A pool whose jobs wait for a day without a new one must not be forgotten. */
+  async #keepActive(pool: Pool): Promise<void> {
+    const { flow, pools, now } = this.#parts;
+    if (now() - (this.#keptActive.get(pool.id) ?? 0) < keepActiveMs) return;
+    this.#keptActive.set(pool.id, now());
+    const unfinished =
+      (await flow.jobs.count(pool.id, 'queued', 1)) + (await flow.jobs.count(pool.id, 'running', 1));
+    if (unfinished > 0) await pools.touch(pool, now());
   }
 
   /**

@@ -1,8 +1,8 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Job } from '../../services/core/job.ts';
 import { usageRecordOf } from '../../services/core/usage.ts';
 import { Models } from '../../services/data/models.ts';
@@ -10,16 +10,27 @@ import { Pools } from '../../services/data/pools.ts';
 import { toStored } from '../../services/data/stored.ts';
 import { Usage } from '../../services/data/usage.ts';
 import { createMetering } from '../../services/metering/app.ts';
-import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
 import type { Change, Table } from '../../services/ports/table/port.ts';
+import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
 import { aJob } from '../support/jobs.ts';
 
 const endedAt = Date.UTC(2026, 10, 21);
+const folders: string[] = [];
 let table: Table;
 
+async function openTable(): Promise<Table> {
+  const folder = await mkdtemp(join(tmpdir(), 'mimeo-metering-'));
+  folders.push(folder);
+  return openSqliteTable({ path: join(folder, 'table.db') });
+}
+
 beforeEach(async () => {
-  table = openSqliteTable({ path: join(await mkdtemp(join(tmpdir(), 'mimeo-metering-')), 'table.db') });
-  return async () => table.close();
+  table = await openTable();
+});
+
+afterEach(async () => {
+  await table.close();
+  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
 });
 
 function ended(different: Partial<Job> = {}): Job {
@@ -54,7 +65,9 @@ describe('metering', () => {
 
     await createMetering(table).handle([change(job, { ...job, status: 'processing' })]);
 
-    expect(await ledger()).toEqual([expect.objectContaining({ id: job.id, billedMs: 2000, costMicroUsd: 200 })]);
+    expect(await ledger()).toEqual([
+      expect.objectContaining({ id: job.id, billedMs: 2000, costMicroUsd: 200 }),
+    ]);
     expect(await new Usage(table).get(job.id)).toMatchObject({ ...usageRecordOf(job) });
     expect(await new Models(table).runCount('local/model')).toBe(1);
     expect(await new Pools(table).runSeconds('local/model@cpu')).toEqual([2]);
@@ -70,22 +83,29 @@ describe('metering', () => {
 
   it('counts each job once, however deliveries are repeated, split and mixed', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 80 }), { maxLength: 6 }), async (groups) => {
-        const fresh = openSqliteTable({ path: join(await mkdtemp(join(tmpdir(), 'mimeo-metering-')), 'table.db') });
-        const jobs = Array.from({ length: 61 }, (_, index) => ended({ model: `local/model-${index % 3}` }));
-        const metering = createMetering(fresh);
+      fc.asyncProperty(
+        fc.array(fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 80 }), { maxLength: 6 }),
+        async (groups) => {
+          const fresh = await openTable();
+          const jobs = Array.from({ length: 61 }, (_, index) => ended({ model: `local/model-${index % 3}` }));
+          const metering = createMetering(fresh);
 
-        for (const group of groups) {
-          await metering.handle(group.flatMap((index) => (jobs[index] ? [change(jobs[index], undefined)] : [])));
-        }
+          for (const group of groups) {
+            await metering.handle(
+              group.flatMap((index) => (jobs[index] ? [change(jobs[index], undefined)] : [])),
+            );
+          }
 
-        const delivered = new Set(groups.flat());
-        const records = (await new Usage(fresh).list('local', endedAt, { limit: 1000 })).items;
-        const counts = await Promise.all([0, 1, 2].map(async (index) => new Models(fresh).runCount(`local/model-${index}`)));
-        await fresh.close();
-        expect(new Set(records.map(({ id }) => id)).size).toBe(delivered.size);
-        expect(counts.reduce((sum, count) => sum + count, 0)).toBe(delivered.size);
-      }),
+          const delivered = new Set(groups.flat());
+          const records = (await new Usage(fresh).list('local', endedAt, { limit: 1000 })).items;
+          const counts = await Promise.all(
+            [0, 1, 2].map(async (index) => new Models(fresh).runCount(`local/model-${index}`)),
+          );
+          await fresh.close();
+          expect(new Set(records.map(({ id }) => id)).size).toBe(delivered.size);
+          expect(counts.reduce((sum, count) => sum + count, 0)).toBe(delivered.size);
+        },
+      ),
       { numRuns: 25 },
     );
   });

@@ -5,9 +5,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { BuiltVersion } from '../../services/core/version.ts';
 import { defaultCogVersion } from '../../services/registrar/environment.ts';
 import { packFolder } from '../../services/registrar/pack.ts';
-import { type BuiltVersion, type LaunchSpec, SourceRegistrar } from '../../services/registrar/source.ts';
+import { type LaunchSpec, SourceRegistrar } from '../../services/registrar/source.ts';
 import { example, temporaryFolder, temporaryHome, testModel } from './registrar-home.ts';
 
 async function build(

@@ -11,7 +11,7 @@ import type {
   StopList,
 } from '../../services/ports/fleet-protocol/port.ts';
 
-export type EndedEvent = Extract<RunnerEvent, { type: 'ended' }>;
+type EndedEvent = Extract<RunnerEvent, { type: 'ended' }>;
 
 /** A job as the tests see it. */
 export interface SubmittedJob {

@@ -27,7 +27,7 @@ export async function scriptedModel(options: ModelOptions = {}): Promise<LaunchS
 }
 
 /** How to start a model of this code, `predict.py:Predictor`. */
-export async function launchModel(code: string, options: ModelOptions = {}): Promise<LaunchSpec> {
+async function launchModel(code: string, options: ModelOptions = {}): Promise<LaunchSpec> {
   const { cogVersion = '0.23.1', concurrency = 1 } = options;
   const folder = await mkdtemp(join(tmpdir(), 'mimeo-model-'));
   try {

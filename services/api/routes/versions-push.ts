@@ -3,23 +3,12 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { stream } from 'hono/streaming';
 import { ProblemError } from '../../core/errors.ts';
-import type { Version } from '../../core/version.ts';
-import { outputStreams } from '../../core/version.ts';
+import { type BuiltVersion, outputStreams, type Version } from '../../core/version.ts';
 import type { Models } from '../../data/models.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { jsonResponse, problems } from '../openapi.ts';
 import { versionBody } from '../views.ts';
-
-/** A version made of pushed source, before it belongs to a model. */
-export interface BuiltVersion {
-  readonly id: string;
-  readonly cogVersion: string;
-  readonly openapiSchema: Version['openapiSchema'];
-  readonly concurrency: number;
-  /** What of its cog.yaml cannot be honoured here, one sentence each. */
-  readonly warnings: readonly string[];
-}
 
 /** Builds versions from the source of Cog models. */
 export interface SourceBuilder {

@@ -6,7 +6,7 @@ import type { Fleet } from './port.ts';
 export type { LaunchSpec } from './model-process.ts';
 
 /** What a runner needs to know of the instance that it feeds. */
-export interface StartedInstance {
+interface StartedInstance {
   readonly id: string;
   readonly pool: Pool;
   /** `http://127.0.0.1:PORT` */
@@ -18,8 +18,7 @@ export interface StartedInstance {
 }
 
 /** What a fleet needs of a runner (services/runner/app.ts). */
-export interface RunnerHandle
-  extends Pick<Instance, 'failure' | 'setupLogs' | 'readyAt' | 'running' | 'idleSince'> {
+interface RunnerHandle extends Pick<Instance, 'failure' | 'setupLogs' | 'readyAt' | 'running' | 'idleSince'> {
   readonly phase: 'setup' | 'ready' | 'draining' | 'failed';
   /** Why the server must be replaced though it was ready; null while it need not be. */
   readonly broken: string | null;

@@ -8,6 +8,8 @@ const maxGroupChanges = 256;
 const maxGroupCharacters = 4 * 1024 * 1024;
 /** How long changes are gathered into a group: keeps handlers off the path of the request that wrote. */
 const gatherMs = 5;
+/** While changes keep coming: each call costs writes and reads of its own, however many changes it gets. */
+const spacingMs = 50;
 /** A handler that threw is called again after this, doubled each time up to the longest. */
 const firstRetryMs = 100;
 const longestRetryMs = 10_000;
@@ -81,6 +83,7 @@ function startDelivery(
   /** Resolves when the handler that was called last has ended. */
   let handling: Promise<void> | undefined;
   let wasNotified = false;
+  let deliveredAt = Number.NEGATIVE_INFINITY;
 
   function schedule(ms: number): void {
     timer = setTimeout(() => {
@@ -92,6 +95,11 @@ function startDelivery(
     timer.unref();
   }
 
+  /** A change after a pause is handled soon; while they keep coming, they are handled in groups. */
+  function gatheringMs(): number {
+    return Math.max(gatherMs, deliveredAt + spacingMs - performance.now());
+  }
+
   async function deliver(): Promise<void> {
     let nextMs: number | undefined;
     try {
@@ -101,8 +109,9 @@ function startDelivery(
       position = group.last;
       reader.advance(consumer.name, position);
       retryMs = firstRetryMs;
+      deliveredAt = performance.now();
       if (group.more) nextMs = 0;
-      else if (wasNotified) nextMs = gatherMs;
+      else if (wasNotified) nextMs = gatheringMs();
     } catch (error) {
       nextMs = retryMs;
       retryMs = Math.min(retryMs * 2, longestRetryMs);
@@ -117,7 +126,7 @@ function startDelivery(
   return {
     notify() {
       wasNotified = true;
-      if (timer === undefined && !isHandling && !isStopped) schedule(gatherMs);
+      if (timer === undefined && !isHandling && !isStopped) schedule(gatheringMs());
     },
     async stop() {
       isStopped = true;
@@ -130,7 +139,7 @@ function startDelivery(
 function createReader(database: DatabaseSync): Reader {
   const select = prepare<[number, string, string, string | null, string | null]>(
     database,
-    'SELECT id, pk, sk, before, after FROM changes WHERE id > ? ORDER BY id LIMIT ?',
+    'SELECT id, pk, sk, before, after FROM changes WHERE id > ? ORDER BY id LIMIT ? + 0',
   );
   const add = prepare(
     database,

@@ -156,7 +156,7 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
       const columns = queryColumns(index);
       const select = prepareOnce<[number]>(
         `SELECT count(*) FROM (SELECT 1 FROM items
-         WHERE ${columns.pk} = ? AND (expires_at IS NULL OR expires_at > ?) LIMIT ?)`,
+         WHERE ${columns.pk} = ? AND (expires_at IS NULL OR expires_at > ?) LIMIT ? + 0)`,
       );
       return select.get(pk, Math.floor(now() / 1000), limit)?.[0] ?? 0;
     },
@@ -238,7 +238,7 @@ function queryPage(
   const order = [columns.sk, columns.tie].filter((name) => name !== undefined);
   const rows = prepareOnce<QueryRow>(
     `SELECT id, pk, sk, ${columns.sk}, body FROM items WHERE ${where.join(' AND ')}
-     ORDER BY ${order.map((name) => `${name} ${direction}`).join(', ')} LIMIT ?`,
+     ORDER BY ${order.map((name) => `${name} ${direction}`).join(', ')} LIMIT ? + 0`,
   ).all(...parameters, limit + 1);
   const items = rows.slice(0, limit).map(([, itemPk, itemSk, , body]) => decodeItem(itemPk, itemSk, body));
   const last = rows.length > limit ? rows[limit - 1] : undefined;

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+
+const seconds = z.coerce.number().positive();
+
+const schema = z.object({
+  /** The control plane. */
+  MIMEO_URL: z.url({ protocol: /^https?$/ }),
+  /** Proves which pool this runner may serve. */
+  MIMEO_RUNNER_TOKEN: z.string().min(1),
+  /** This instance's name, which no other may have. */
+  MIMEO_INSTANCE: z.string().min(1).max(200),
+  MIMEO_POOL: z.string().min(1),
+  /** Predictions that the model runs at once. */
+  MIMEO_CONCURRENCY: z.coerce.number().int().positive().default(1),
+  /** Whether the model's output is an iterator. */
+  MIMEO_STREAMS: z.stringbool().default(false),
+  /** The model's Cog server, on this machine. */
+  COG_URL: z
+    .url({ protocol: /^http$/, hostname: /^127\.0\.0\.1$/ })
+    .refine((url) => new URL(url).port !== '', 'needs a port, such as http://127.0.0.1:5000')
+    .default('http://127.0.0.1:5000'),
+  MIMEO_SETUP_TIMEOUT_SECONDS: seconds.default(600),
+  /** A model that goes on for longer than this after a cancel is given up. */
+  MIMEO_CANCEL_GRACE_SECONDS: seconds.default(10),
+  /** After SIGTERM, jobs that have not ended within this are given back. */
+  MIMEO_DRAIN_GRACE_SECONDS: seconds.default(25),
+  MIMEO_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+export type RunnerEnv = z.infer<typeof schema>;
+
+/** @throws Error with a line for each mistake */
+export function parseRunnerEnv(env: NodeJS.ProcessEnv): RunnerEnv {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map(({ path, message }) => {
+    const name = String(path[0]);
+    // What was set may be a secret.
+    return `  ${name}${env[name] === undefined ? ' is missing' : `: ${message}`}`;
+  });
+  throw new Error(`The environment is not right:\n${lines.join('\n')}`);
+}

@@ -1,0 +1,105 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  heartbeatSeconds,
+  type JobRef,
+  maxPollSeconds,
+  type RunnerProtocol,
+  type StopList,
+} from '../ports/fleet-protocol/port.ts';
+import { backoffMs, type Delivery } from './delivery.ts';
+
+/** A job whose lease is kept. */
+export interface KeptJob {
+  readonly job: JobRef;
+  readonly delivery: Pick<Delivery, 'renew' | 'isExpired'>;
+}
+
+export interface LeaseKeeperOptions<T extends KeptJob> {
+  readonly protocol: Pick<RunnerProtocol, 'heartbeat' | 'watch'>;
+  readonly instanceId: string;
+  /** The jobs that are held now. */
+  readonly held: ReadonlySet<T>;
+  /** Called for a job that was canceled, or that is not ours any more. */
+  onStop(job: T): void;
+}
+
+/** How long a job runs before anybody looks whether it was canceled; most have ended by then. */
+const watchAfterMs = 100;
+/** How soon a heartbeat that failed is tried again: the lease outlasts several. */
+const retryMs = 2000;
+
+/** Renews leases and hears of cancels, while there are jobs and at no cost while they are quick. */
+export class LeaseKeeper<T extends KeptJob> {
+  readonly #options: LeaseKeeperOptions<T>;
+  readonly #over = new AbortController();
+  #watching = false;
+  #watchTimer: NodeJS.Timeout | undefined;
+  #heartbeatTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: LeaseKeeperOptions<T>) {
+    this.#options = options;
+  }
+
+  /** A job was leased. */
+  begin(): void {
+    this.#heartbeatTimer ??= setTimeout(() => void this.#heartbeat(), heartbeatSeconds * 1000);
+    this.#watchTimer ??= setTimeout(() => {
+      this.#watchTimer = undefined;
+      void this.#watch();
+    }, watchAfterMs);
+  }
+
+  close(): void {
+    this.#over.abort();
+    clearTimeout(this.#heartbeatTimer);
+    clearTimeout(this.#watchTimer);
+  }
+
+  async #heartbeat(): Promise<void> {
+    clearTimeout(this.#heartbeatTimer);
+    this.#heartbeatTimer = undefined;
+    const { protocol, instanceId, held, onStop } = this.#options;
+    const kept = [...held];
+    if (kept.length === 0 || this.#over.signal.aborted) return;
+    let againMs = heartbeatSeconds * 1000;
+    try {
+      const jobs = kept.map(({ job: { id, attempt } }) => ({ id, attempt }));
+      const list = await protocol.heartbeat({ instance: instanceId, jobs });
+      for (const { delivery } of kept) delivery.renew();
+      this.#stop(list);
+    } catch {
+      againMs = retryMs;
+      for (const job of kept) if (job.delivery.isExpired && held.has(job)) onStop(job);
+    }
+    if (this.#over.signal.aborted) return;
+    clearTimeout(this.#heartbeatTimer);
+    this.#heartbeatTimer = setTimeout(() => void this.#heartbeat(), againMs);
+  }
+
+  async #watch(): Promise<void> {
+    const { protocol, instanceId, held } = this.#options;
+    const { signal } = this.#over;
+    if (this.#watching || held.size === 0) return;
+    this.#watching = true;
+    // What was canceled before anybody listened is told by a heartbeat.
+    void this.#heartbeat();
+    const request = { instance: instanceId, waitSeconds: maxPollSeconds };
+    for (let tries = 0; held.size > 0 && !signal.aborted; ) {
+      try {
+        this.#stop(await protocol.watch(request, signal));
+        tries = 0;
+      } catch {
+        await pause(backoffMs(tries++), undefined, { signal }).catch(() => {});
+      }
+    }
+    this.#watching = false;
+  }
+
+  #stop({ stop }: StopList): void {
+    for (const { id, attempt } of stop) {
+      for (const job of this.#options.held) {
+        if (job.job.id === id && job.job.attempt === attempt) this.#options.onStop(job);
+      }
+    }
+  }
+}
