@@ -256,7 +256,7 @@ function concurrencyOf(cogYaml: CogYaml, model: ModelInterface): number {
  * The document that the model server reads. It offers server-sent events, by which logs and tokens are seen as they
  * come, only to predictors that are marked; so here each of them is.
  */
-async function writeServedSchema(sourceFolder: string, schema: Record<string, JsonValue>): Promise<void> {
+async function writeServedSchema(sourceFolder: string, schema: BuiltVersion['openapiSchema']): Promise<void> {
   const served = structuredClone(schema) as { paths?: Record<string, { post?: Record<string, unknown> }> };
   const post = served.paths?.['/predictions']?.post;
   if (post) post['x-cog-streaming'] = true;
