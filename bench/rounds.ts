@@ -3,6 +3,9 @@ import type { Target } from './load.ts';
 import type { LoadProcess } from './load-process.ts';
 import { figuresOf, type RoundFigures, type RoundPair } from './summary.ts';
 
+/** How many times as long as the others the round is that warms up: V8 has compiled Mimeo after some thousand runs. */
+const warmUpFactor = 4;
+
 /** Lets what a server does after its last answer end before the other one's round. */
 const settleMs = 200;
 
@@ -25,18 +28,19 @@ export async function runPairs(
   { bare, mimeo, clients, rounds, seconds, say }: Pairing,
 ): Promise<{ readonly pairs: readonly RoundPair[]; readonly mimeoPredictions: number }> {
   let mimeoPredictions = 0;
-  const run = async (target: Target): Promise<RoundFigures> => {
+  const run = async (target: Target, factor: number): Promise<RoundFigures> => {
     await delay(settleMs);
-    const result = await load.run({ target, clients, seconds });
+    const result = await load.run({ target, clients, seconds: seconds * factor });
     if (target.kind === 'mimeo') mimeoPredictions += result.latenciesMs.length + result.uncounted;
     return figuresOf(result);
   };
   const pairs: RoundPair[] = [];
   for (let round = 0; round <= rounds; round += 1) {
+    const factor = round === 0 ? warmUpFactor : 1;
     const pair =
       round % 2 === 0
-        ? { bare: await run(bare), mimeo: await run(mimeo) }
-        : { mimeo: await run(mimeo), bare: await run(bare) };
+        ? { bare: await run(bare, factor), mimeo: await run(mimeo, factor) }
+        : { mimeo: await run(mimeo, factor), bare: await run(bare, factor) };
     say(
       `${clients} client${clients === 1 ? '' : 's'}, ${round === 0 ? 'warm-up' : `pair ${round}`}: ${inWords(pair)}`,
     );

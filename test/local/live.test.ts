@@ -216,6 +216,23 @@ describe('waiting', () => {
   });
 });
 
+describe('a machine that is full', () => {
+  it('runs what came first first, also where that takes a busy instance from another model', async () => {
+    const earlier = await create('sleeper', { seconds: 1 });
+    await speaks(earlier.id);
+    const other = await create('counter', {});
+    const later = [];
+    for (let count = 0; count < 4; count++) later.push(await create('sleeper', { seconds: 1 }));
+
+    await end(other.id);
+
+    expect((await get(earlier.id)).status).toBe('succeeded');
+    const statuses = await Promise.all(later.map(async ({ id }) => (await get(id)).status));
+    expect(statuses).toContain('starting');
+    await Promise.all(later.map(async ({ id }) => cancel(id)));
+  });
+});
+
 describe('after a restart', () => {
   it('streams of ended predictions are read and resumed', async () => {
     const { id, urls } = await create('counter', { n: 6, delay: 0.01 });

@@ -9,7 +9,9 @@ export interface Fleet {
   readonly capacity: number;
   /**
    * Starts or stops instances until the pool has `replicas`. Returns at once; progress shows in `observe`.
-   * Only idle instances are stopped, the longest idle first; failed ones are cleared away. At most `capacity` in all.
+   * Of too many, idle ones are stopped first, the longest idle before the others; a busy one takes no new job, ends what
+   * it runs, however long that takes, and goes then; one that boots is left alone. Failed ones are cleared away. At most
+   * `capacity` in all.
    */
   apply(pool: Pool, replicas: number): Promise<void>;
   /** Every instance there is, of every pool. */

@@ -35,8 +35,6 @@ export interface ProcessFleetOptions {
   readonly capacity: number;
   /** How long a server may take to end before it is killed. @default 5 s */
   readonly killGraceMs?: number;
-  /** How long a job that came while its instance was being stopped may take. @default 30 s */
-  readonly drainGraceMs?: number;
   /** Epoch ms. */
   readonly now?: () => number;
 }
@@ -55,6 +53,8 @@ interface ManagedInstance {
   failureSeen: boolean;
 }
 
+/** What runs on an instance that is too many is never cut short: the longest time that a timer holds. */
+const patientMs = 2 ** 31 - 1;
 const maxPortTries = 5;
 /** How long runners may take to report what a server's death has done. */
 const crashReportMs = 30_000;
@@ -92,9 +92,10 @@ class ProcessFleet implements Fleet {
     const used = [...this.#instances.values()].filter((instance) => !instance.failure).length;
     const missing = Math.min(replicas - serving.length, this.capacity - used);
     for (let started = 0; started < missing; started++) this.#start(pool);
-    const idle = serving.filter(isIdle).sort((a, b) => idleSinceOf(a) - idleSinceOf(b));
-    const grace = this.#options.drainGraceMs ?? 30_000;
-    for (const instance of idle.slice(0, Math.max(0, serving.length - replicas))) this.#stop(instance, grace);
+    const stoppable = serving.filter(({ runner }) => runner?.phase === 'ready').sort(byIdleness);
+    for (const instance of stoppable.slice(0, Math.max(0, serving.length - replicas))) {
+      void this.#stop(instance, patientMs);
+    }
   }
 
   async observe(): Promise<readonly Instance[]> {
@@ -247,12 +248,12 @@ function snapshot(instance: ManagedInstance): Instance {
   };
 }
 
-function isIdle({ runner }: ManagedInstance): boolean {
-  return runner?.phase === 'ready' && runner.running === 0 && runner.idleSince !== null;
-}
-
-function idleSinceOf({ runner }: ManagedInstance): number {
-  return runner?.idleSince ?? 0;
+/** Idle instances first, the longest idle before the others; then those that have the least to end. */
+function byIdleness(a: ManagedInstance, b: ManagedInstance): number {
+  const [one, other] = [a.runner, b.runner];
+  const since = (runner: RunnerHandle | undefined) => runner?.idleSince ?? Number.POSITIVE_INFINITY;
+  if (since(one) !== since(other)) return since(one) - since(other);
+  return (one?.running ?? 0) - (other?.running ?? 0);
 }
 
 /** Whether a server ended because somebody else had taken its port in the meantime. */
