@@ -13,7 +13,7 @@ interface Import {
 }
 
 /** What the domain may use of the world: none of it reads, writes or waits. */
-const packagesOfCore = ['zod', 'ajv', 'ajv-formats', 'node:crypto', 'node:util', 'node:buffer'];
+const packagesOfCore = ['zod', 'ajv', 'ajv-formats', 'node:crypto', 'node:util', 'node:buffer', 'node:vm'];
 const packagesOfPorts = ['zod'];
 /** Clients of stores, clouds and clusters: what adapters are for. */
 const outsideWorld = /^(node:sqlite|redis|@redis\/.+|@aws-sdk\/.+|@smithy\/.+|@kubernetes\/.+)$/;

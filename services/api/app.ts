@@ -84,7 +84,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   predictionRoutes(app, { predictions, catalogue, publicUrl });
   modelRoutes(app, { models, catalogue, hardware, publicUrl, now });
   const { builder, maxSourceBytes } = parts;
-  versionPushRoutes(app, { builder, maxSourceBytes, models, catalogue, now });
+  versionPushRoutes(app, { builder, maxSourceBytes, models, catalogue, now, logger: parts.logger });
   accountRoutes(app, { accounts, hardware });
   document(app);
   const drain = () => {

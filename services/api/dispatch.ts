@@ -33,8 +33,8 @@ const checkpointMs = 10_000;
 const countLimit = 10_000;
 /** Jobs that one refusal ends at a time. */
 const refuseBatch = 100;
-/** Attempts whose progress this process remembers; the oldest are forgotten first. */
-const followedLimit = 10_000;
+/** Attempts, and instances, of which this process remembers something; the oldest are forgotten first. */
+const rememberedLimit = 10_000;
 
 /** What this process remembers of an attempt that it hears from. */
 interface Followed {
@@ -99,12 +99,17 @@ export class Dispatch {
   async #lease(pool: string, request: LeaseRequest, signal?: AbortSignal): Promise<Assignment | null> {
     const until = this.#now() + request.waitSeconds * 1000;
     for (;;) {
-      const waitSeconds = Math.max(0, (until - this.#now()) / 1000);
+      // The clock may have been set back.
+      const waitSeconds = Math.min(request.waitSeconds, Math.max(0, (until - this.#now()) / 1000));
       const message = await this.#queue.receive(pool, { waitSeconds, signal });
       if (!message) return null;
       const assignment = await this.#leaseJob(pool, message.jobId, request.instance);
       await message.remove();
-      if (assignment) return assignment;
+      if (!assignment) continue;
+      if (!signal?.aborted) return assignment;
+      // Whoever asked has gone meanwhile.
+      await this.#giveBack(pool, assignment);
+      return null;
     }
   }
 
@@ -133,41 +138,35 @@ export class Dispatch {
     const stop: JobRef[] = [];
     for (const ref of request.jobs) {
       const job = await this.#flow.jobs.get(ref.id);
-      if (job && isHeld(job, pool, ref.attempt)) await this.#renew(job);
-      else stop.push(ref);
+      const isKept = job && isHeld(job, pool, ref.attempt) && (await this.#renew(job, false));
+      if (!isKept) stop.push(ref);
     }
     return { stop };
   }
 
-  async #renew(job: Job): Promise<void> {
-    await this.#flow.jobs.putHeartbeat(job.id, {
-      attempt: job.attempt,
-      expiresAt: this.#now() + leaseSeconds * 1000,
-      outputShown: await this.#outputShown(job.id, job.attempt),
-    });
+  async #renew(job: Job, outputShown: boolean): Promise<boolean> {
+    return await this.#flow.jobs.renew(job, { expiresAt: this.#now() + leaseSeconds * 1000, outputShown });
   }
 
   async #watch(pool: string, request: LeaseRequest, signal?: AbortSignal): Promise<StopList> {
     const topic = instanceTopic(`${pool}/${request.instance}`);
-    const wake = Promise.withResolvers<void>();
-    const timer = setTimeout(wake.resolve, request.waitSeconds * 1000);
-    signal?.addEventListener('abort', () => wake.resolve(), { once: true });
+    const poll = longPoll(request.waitSeconds, signal);
     const stop: JobRef[] = [];
     const take = (event: { id: string; data: string }) => {
-      this.#watched.set(topic, event.id);
+      remember(this.#watched, topic, event.id);
       stop.push(JSON.parse(event.data) as JobRef);
     };
     const subscription = await this.#channel.subscribe(
       topic,
       (event) => {
         if (event) take(event);
-        wake.resolve();
+        poll.end();
       },
       this.#watched.get(topic),
     );
     subscription.replay.events.forEach(take);
-    if (stop.length === 0 && !signal?.aborted) await wake.promise;
-    clearTimeout(timer);
+    if (stop.length > 0) poll.end();
+    await poll.ended;
     subscription.close();
     return { stop };
   }
@@ -182,9 +181,11 @@ export class Dispatch {
   async #progressed(job: Job, event: Exclude<RunnerEvent, { type: 'ended' }>): Promise<void> {
     const followed = this.#follow(job);
     if (event.type === 'output') {
+      await this.#markShown(job, followed);
+      // A report whose answer was lost is sent again.
+      if (event.index < followed.chunks) return;
       followed.chunks = event.index + 1;
       followed.logEvents = 0;
-      await this.#markShown(job, followed);
     } else {
       followed.logEvents += 1;
     }
@@ -197,8 +198,8 @@ export class Dispatch {
   /** Before a reader can see output it is on record, so that the job is never run a second time. */
   async #markShown(job: Job, followed: Followed): Promise<void> {
     if (followed.outputShown) return;
+    if (!(await this.#renew(job, true))) throw staleAttempt(job.id);
     followed.outputShown = true;
-    await this.#renew(job);
   }
 
   async #checkpoint(job: Job, followed: Followed): Promise<void> {
@@ -229,9 +230,12 @@ export class Dispatch {
       result,
       pool,
     );
-    this.#followed.delete(ref.id);
-    if (applied?.changed) return;
+    if (applied?.changed) {
+      this.#followed.delete(ref.id);
+      return;
+    }
     if (applied?.job.status === 'canceled' && applied.job.attempt === ref.attempt) {
+      this.#followed.delete(ref.id);
       // The model's last words: what it had put out when it was stopped.
       await this.#flow.jobs.checkpoint(applied.job, result);
       return;
@@ -265,8 +269,7 @@ export class Dispatch {
       outputShown: false,
       checkpointedAt: job.startedAt ?? this.#now(),
     };
-    this.#followed.set(job.id, fresh);
-    forgetOldest(this.#followed);
+    remember(this.#followed, job.id, fresh);
     return fresh;
   }
 
@@ -278,7 +281,7 @@ export class Dispatch {
   }
 
   async #demand(waitSeconds: number, signal?: AbortSignal): Promise<Demand> {
-    if (!this.#demandChanged && !signal?.aborted) await this.#demandChange(waitSeconds, signal);
+    if (!this.#demandChanged) await this.#demandChange(waitSeconds, signal);
     this.#demandChanged = false;
     const pools = await this.#pools.active(this.#now());
     const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));
@@ -286,13 +289,10 @@ export class Dispatch {
   }
 
   async #demandChange(waitSeconds: number, signal?: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, waitSeconds * 1000);
-    signal?.addEventListener('abort', () => resolve(), { once: true });
-    this.#demandWaiters.add(resolve);
-    await promise;
-    this.#demandWaiters.delete(resolve);
-    clearTimeout(timer);
+    const poll = longPoll(waitSeconds, signal);
+    this.#demandWaiters.add(poll.end);
+    await poll.ended;
+    this.#demandWaiters.delete(poll.end);
   }
 
   async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
@@ -349,7 +349,24 @@ function staleAttempt(id: string): ProblemError {
   return new ProblemError('stale_attempt', `Job ${id} is not held under this attempt any more; stop it.`);
 }
 
-function forgetOldest(followed: Map<string, Followed>): void {
-  const oldest = followed.keys().next().value;
-  if (followed.size > followedLimit && oldest !== undefined) followed.delete(oldest);
+/** Keeps a value as the newest, and forgets the oldest where there are too many. */
+function remember<T>(kept: Map<string, T>, key: string, value: T): void {
+  kept.delete(key);
+  kept.set(key, value);
+  const oldest = kept.keys().next().value;
+  if (kept.size > rememberedLimit && oldest !== undefined) kept.delete(oldest);
+}
+
+/** A wait that is over with `end`, with `signal` or after `seconds`, and leaves nothing behind. */
+function longPoll(seconds: number, signal: AbortSignal | undefined) {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const end = () => resolve();
+  const timer = setTimeout(end, seconds * 1000);
+  if (signal?.aborted) end();
+  signal?.addEventListener('abort', end);
+  const ended = promise.then(() => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
+  });
+  return { end, ended };
 }

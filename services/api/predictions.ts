@@ -61,6 +61,7 @@ export class Predictions {
 
   /**
    * Creates a prediction and, where asked to, waits for its end.
+   * @param hasLeft whether the client has gone; asked now and then while it is waited for
    * @throws ProblemError `input_invalid` or, for headers, `invalid_request`
    */
   async create(
@@ -68,7 +69,7 @@ export class Predictions {
     input: { readonly [name: string]: Value },
     caller: Caller,
     headers: CreateHeaders,
-    signal: AbortSignal,
+    hasLeft: () => boolean,
   ): Promise<PredictionBody> {
     const waitSeconds = requireWait(headers.prefer);
     const cancelAfterSeconds = requireCancelAfter(headers.cancelAfter);
@@ -81,7 +82,7 @@ export class Predictions {
       await this.#parts.flow.create(job, checked, options);
       return await this.#body({ job, input: checked, result: undefined, ...options });
     }
-    const ended = await this.#endOf(job.id, waitSeconds, signal, async () =>
+    const ended = await this.#endOf(job.id, waitSeconds, hasLeft, async () =>
       this.#parts.flow.create(job, checked, options),
     );
     return await this.#waited(ended, job.id);
@@ -116,7 +117,7 @@ export class Predictions {
     const name = `${model.owner}/${model.name}`;
     const { hardware } = model;
     return startJob({
-      id: newJobId(),
+      id: newJobId(createdAt),
       kind: 'prediction',
       account: caller.account,
       token: caller.token,
@@ -153,7 +154,12 @@ export class Predictions {
       streams: version.streams,
     };
     await this.#parts.pools.touch(pool, now);
+    this.#touched.delete(job.pool);
     this.#touched.set(job.pool, now);
+    for (const [oldest, at] of this.#touched) {
+      if (now - at < touchMs) break;
+      this.#touched.delete(oldest);
+    }
   }
 
   /**
@@ -163,7 +169,7 @@ export class Predictions {
   async #endOf(
     id: string,
     seconds: number,
-    signal: AbortSignal,
+    hasLeft: () => boolean,
     begin: () => Promise<void>,
   ): Promise<JobRecord | undefined> {
     const doorbell = new Doorbell();
@@ -171,8 +177,6 @@ export class Predictions {
       if (event === undefined) doorbell.ring();
     });
     const until = performance.now() + seconds * 1000;
-    const leave = () => doorbell.ring();
-    signal.addEventListener('abort', leave, { once: true });
     try {
       await begin();
       for (;;) {
@@ -180,10 +184,9 @@ export class Predictions {
         await doorbell.wait(Math.min(leftMs, secondLookMs));
         const record = await this.#parts.flow.jobs.record(id);
         if (record && hasEnded(record.job.status)) return record;
-        if (leftMs <= secondLookMs || signal.aborted) return undefined;
+        if (leftMs <= secondLookMs || hasLeft()) return undefined;
       }
     } finally {
-      signal.removeEventListener('abort', leave);
       subscription.close();
     }
   }

@@ -42,7 +42,8 @@ export function problemResponse(context: Context, error: ProblemError): Response
   });
 }
 
-function asProblem(error: Error): ProblemError {
+/** What of an error its sender may know. */
+export function asProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (error instanceof HTTPException && error.status === 400) {
     return new ProblemError('invalid_json', 'The body could not be read as JSON.');

@@ -82,8 +82,9 @@ export const modelBodySchema = z
     license_url: z.string().nullable(),
     run_count: z.int(),
     cover_image_url: z.string().nullable(),
-    default_example: predictionSchema.nullable(),
-    latest_version: versionBodySchema.nullable(),
+    // `.nullable()` would make every Version nullable in the document.
+    default_example: z.union([predictionSchema, z.null()]),
+    latest_version: z.union([versionBodySchema, z.null()]),
     is_official: z.boolean(),
   })
   .openapi('Model');
@@ -123,11 +124,16 @@ export function pageOf<T extends z.ZodType>(schema: T) {
 /** Deepest nesting of an input; Cog's own server reads no more than 128 levels. */
 const maxInputDepth = 100;
 
-// It was parsed from JSON, so only its depth is left to be checked.
+// It was parsed from JSON, so only what JavaScript reads and a model's server does not is left to be checked.
 const input = z
   .record(z.string(), z.unknown())
   .refine((value) => !isDeeperThan(value, maxInputDepth), {
     error: `may be nested ${maxInputDepth} levels deep, not more`,
+    abort: true,
+  })
+  .superRefine((value, context) => {
+    const unreadable = findUnreadable(value);
+    if (unreadable) context.addIssue({ code: 'custom', ...unreadable });
   })
   .openapi({ type: 'object', additionalProperties: true });
 
@@ -135,7 +141,7 @@ const input = z
 export const predictionRequestSchema = z.object({
   input,
   webhook: z
-    .undefined({ error: 'This release delivers no webhooks; leave it out, and wait, poll or stream' })
+    .null({ error: 'This release delivers no webhooks; leave it out, and wait, poll or stream' })
     .optional(),
   stream: z
     .boolean()
@@ -164,6 +170,20 @@ export const modelRequestSchema = z.object({
   license_url: link,
   cover_image_url: link,
 });
+
+/** Text with half of a surrogate pair, which other languages refuse, or a number too large to be one, as 1e999. */
+function findUnreadable(value: unknown): { path: string[]; message: string } | undefined {
+  if (typeof value === 'string' && !value.isWellFormed())
+    return { path: [], message: 'must be valid Unicode; it has half of a surrogate pair' };
+  if (typeof value === 'number' && !Number.isFinite(value))
+    return { path: [], message: 'is too large for a number' };
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, member] of Object.entries(value)) {
+    const found = findUnreadable(name) ?? findUnreadable(member);
+    if (found) return { ...found, path: [name, ...found.path] };
+  }
+  return undefined;
+}
 
 function isDeeperThan(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;

@@ -101,8 +101,9 @@ class Reader {
   }
 
   #isNext(place: Place, type: string): boolean {
-    const seen = this.#seen;
-    if (place.attempt !== seen.attempt) return place.attempt > seen.attempt;
+    if (place.attempt < this.#seen.attempt) return false;
+    // A later attempt begins anew.
+    const seen = place.attempt > this.#seen.attempt ? { chunk: 0, log: 0 } : this.#seen;
     // An element that was skipped is not jumped over: the stored output has it.
     if (type === 'output') return place.chunk === seen.chunk + 1;
     return place.chunk === seen.chunk && place.log > seen.log;

@@ -11,10 +11,22 @@ export const jobIdPattern = /^[a-z2-7]{26}$/;
 /** A version's id: the SHA-256 of its content, in lower-case hex. */
 export const versionIdPattern = /^[0-9a-f]{64}$/;
 
-/** A new random job id. */
-export function newJobId(): string {
-  return encodeBase32(randomBytes(16));
+/**
+ * A new job id: the milliseconds since 1970 in 48 bits, then 80 random bits, as in a ULID. What is made together is
+ * then stored together, which a database answers with fewer pages to write.
+ */
+export function newJobId(nowMs: number): string {
+  if (unusedRandom.length < jobIdRandomBytes) unusedRandom = randomBytes(jobIdRandomBytes * 256);
+  const bytes = Buffer.alloc(6 + jobIdRandomBytes);
+  bytes.writeUIntBE(nowMs, 0, 6);
+  unusedRandom.copy(bytes, 6, 0, jobIdRandomBytes);
+  unusedRandom = unusedRandom.subarray(jobIdRandomBytes);
+  return encodeBase32(bytes);
 }
+
+/** Random bytes are asked for in bulk: each call of the system costs as much as the rest of an id. */
+const jobIdRandomBytes = 10;
+let unusedRandom: Buffer = Buffer.alloc(0);
 
 /** A new API token: `r8_` and 37 characters, the form that existing clients and secret scanners know. */
 export function newToken(): string {

@@ -1,6 +1,14 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { ProblemError } from './errors.ts';
+import { TimeLimitError, withTimeLimit } from './time-limit.ts';
 import type { Version } from './version.ts';
+
+/** An input of more values than this is told its first mistake only: a million of them would fill the memory. */
+const maxValuesToExplain = 1000;
+/** Longest check of an input whose schema can make it slow. */
+const checkLimitMs = 250;
+/** Keywords whose cost may grow faster than the input. Cog's `regex` is a `pattern`. */
+const slowKeywords = /"(?:pattern|patternProperties|uniqueItems)":/;
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -19,22 +27,73 @@ export interface InputContract {
  * @throws Error where the schema itself is broken, which the registrar refuses
  */
 export function compileInput(version: Pick<Version, 'openapiSchema'>): InputContract {
-  const ajv = new Ajv({ strict: false, allErrors: true, coerceTypes: false, logger: false });
-  // A file is a URL or a data URL; a pattern over megabytes of base64 would be slow, so only its beginning is read.
-  ajv.addFormat('uri', (text: string) => /^(?:https?:\/\/|data:)/i.test(text.slice(0, 8)));
-  ajv.addFormat('password', true);
   const components = withTypedNullable(version.openapiSchema.components ?? {});
-  const validate = ajv.compile({ $ref: '#/components/schemas/Input', components });
+  const validate = compile(components, { allErrors: false });
+  let explain: ValidateFunction | undefined;
+  const isSlow = slowKeywords.test(JSON.stringify(components));
+  const mistakesIn = (input: JsonObject) => {
+    if (validate(input)) return undefined;
+    if (hasMoreValues(input, maxValuesToExplain)) return validate;
+    explain ??= compile(components, { allErrors: true });
+    explain(input);
+    return explain;
+  };
   const properties = inputProperties(version.openapiSchema);
   const known = new Set(Object.keys(properties));
   return {
     secrets: Object.entries(properties).flatMap(([name, property]) => (isSecret(property) ? [name] : [])),
     check: (input) => {
       const kept = withoutUnknown(input, known);
-      if (!validate(kept)) throw inputProblem(validate);
+      const mistakes = isSlow ? inTime(() => mistakesIn(kept)) : mistakesIn(kept);
+      if (mistakes) throw inputProblem(mistakes);
       return kept;
     },
   };
+}
+
+function compile(components: unknown, options: { readonly allErrors: boolean }): ValidateFunction {
+  const ajv = new Ajv({ ...options, strict: false, logger: false, code: { regExp } });
+  // A file is a URL or a data URL; a pattern over megabytes of base64 would be slow, so only its beginning is read.
+  ajv.addFormat('uri', (text: string) => /^(?:https?:\/\/|data:)/i.test(text.slice(0, 8)));
+  ajv.addFormat('password', true);
+  return ajv.compile({ $ref: '#/components/schemas/Input', components });
+}
+
+/** Python lets any punctuation be escaped, as in `\d{3}\-\d{4}`; JavaScript only what has a meaning of its own. */
+const regExp = Object.assign(
+  (pattern: string, flags: string) =>
+    new RegExp(
+      pattern.replace(/\\([\s\S])/g, (whole, character: string) =>
+        /[!"#%&',:;<=>@_`~ -]/.test(character)
+          ? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
+          : whole,
+      ),
+      flags,
+    ),
+  { code: 'regExp' },
+);
+
+function inTime<T>(work: () => T): T {
+  try {
+    return withTimeLimit(checkLimitMs, work);
+  } catch (error) {
+    if (!(error instanceof TimeLimitError)) throw error;
+    throw new ProblemError(
+      'input_invalid',
+      `- input: Checking it took longer than ${checkLimitMs} ms, because of the model's own pattern; send a shorter text`,
+    );
+  }
+}
+
+/** Whether there are more members and elements than this, at all depths together. */
+function hasMoreValues(value: unknown, limit: number): boolean {
+  let count = 0;
+  const isMore = (member: unknown): boolean => {
+    count += 1;
+    if (count > limit) return true;
+    return typeof member === 'object' && member !== null && Object.values(member).some(isMore);
+  };
+  return isMore(value);
 }
 
 /** OpenAPI lets `nullable` stand beside `allOf` and `anyOf`, as Cog writes it; Ajv refuses it without `type`. */
@@ -54,8 +113,11 @@ function inputProperties(schema: JsonObject): Record<string, JsonObject> {
   return components?.schemas?.Input?.properties ?? {};
 }
 
-function isSecret(property: JsonObject): boolean {
-  return property['x-cog-secret'] === true || property.format === 'password';
+/** Whether it is a secret or holds one, as a list of secrets does. */
+function isSecret(schema: unknown): boolean {
+  if (typeof schema !== 'object' || schema === null) return false;
+  const { format, 'x-cog-secret': marked } = schema as JsonObject;
+  return marked === true || format === 'password' || Object.values(schema).some(isSecret);
 }
 
 /** Without what the version does not know, and without nulls: coglet refuses a null where an input is left out. */

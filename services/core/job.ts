@@ -249,7 +249,8 @@ function end(
   return {
     ...job,
     ...result,
-    completedAt: at,
+    // The clock may have been set back.
+    completedAt: Math.max(at, job.startedAt ?? job.createdAt),
     lease: null,
     costMicroUsd: costMicroUsd(result.billedMs, job.microUsdPerSecond),
   };

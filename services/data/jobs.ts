@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { hasEnded, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import {
+  type Condition,
   ConflictError,
   type Item,
   type Key,
@@ -125,6 +126,11 @@ export class Jobs {
   async applyTo(job: Job, event: JobEvent, result?: Result): Promise<Transition | undefined> {
     const decided = transition(job, event);
     if (decided.kind === 'refused') return decided;
+    const isPutBack = decided.job.status === 'starting' && 'outputShown' in event;
+    const heartbeat = isPutBack ? await this.heartbeat(job.id) : undefined;
+    if (heartbeat?.attempt === job.attempt && heartbeat.outputShown && isPutBack && !event.outputShown) {
+      return await this.applyTo(job, { ...event, outputShown: true }, result);
+    }
     const ops: WriteOp[] = [
       {
         op: 'put',
@@ -132,7 +138,9 @@ export class Jobs {
         when: { equals: { status: job.status, attempt: job.attempt } },
       },
     ];
-    if (result && hasEnded(decided.job.status)) ops.push(await this.#resultOp(job, result));
+    // What is put back must not be shown at the same moment.
+    if (isPutBack) ops.push({ op: 'check', key: heartbeatKey(job.id), when: asRead(heartbeat) });
+    if (result && hasEnded(decided.job.status)) ops.push(await this.#resultOp(job, event.type, result));
     try {
       await this.#table.write(ops);
       return decided;
@@ -142,24 +150,55 @@ export class Jobs {
     }
   }
 
-  /** Stores what an attempt has put out so far, or the last words of a job that was canceled. */
+  /**
+   * Stores what an attempt has put out so far, or the last words of a job that was canceled; nothing where the job is
+   * not in the state of `job` any more.
+   */
   async checkpoint(job: Job, result: Result): Promise<void> {
-    await this.#table.write([await this.#resultOp(job, result)]);
+    const { status, attempt } = job;
+    const when = { equals: { status, attempt } };
+    const op = await this.#resultOp(job, status, result);
+    try {
+      await this.#table.write([{ op: 'check', key: jobKey(job.id), when }, op]);
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+    }
   }
 
   async heartbeat(id: string): Promise<Heartbeat | undefined> {
-    const item = await this.#table.get({ pk: jobPartition(id), sk: 'HEARTBEAT' });
+    const item = await this.#table.get(heartbeatKey(id));
     return item && fromStored<Heartbeat>(item);
   }
 
-  async putHeartbeat(id: string, heartbeat: Heartbeat): Promise<void> {
-    const item = {
-      pk: jobPartition(id),
-      sk: 'HEARTBEAT',
-      data: toStored({ ...heartbeat }),
-      expiresAt: Math.ceil(heartbeat.expiresAt / 1000) + heartbeatKeptSeconds,
-    };
-    await this.#table.write([{ op: 'put', item }]);
+  /**
+   * Renews the lease of a job until `expiresAt`, and notes where its output is about to be shown; that is never taken
+   * back.
+   * @returns whether the job was held under this attempt; where it was not, nothing was written
+   */
+  async renew(job: Job, { expiresAt, outputShown }: Omit<Heartbeat, 'attempt'>): Promise<boolean> {
+    const { id, attempt } = job;
+    for (;;) {
+      const known = await this.heartbeat(id);
+      const last = known?.attempt === attempt ? known : undefined;
+      if (known && known.attempt > attempt) return false;
+      const next = { attempt, expiresAt, outputShown: outputShown || last?.outputShown === true };
+      const item = {
+        ...heartbeatKey(id),
+        data: toStored(next),
+        expiresAt: Math.ceil(expiresAt / 1000) + heartbeatKeptSeconds,
+      };
+      const ops: WriteOp[] = [{ op: 'put', item, when: asRead(known) }];
+      // A mere renewal, of which there are many, needs no look at the job.
+      const isHeld = { equals: { status: 'processing', attempt } };
+      if (next.outputShown !== last?.outputShown) ops.push({ op: 'check', key: jobKey(id), when: isHeld });
+      try {
+        await this.#table.write(ops);
+        return true;
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+        if (error.failed.includes(1)) return false;
+      }
+    }
   }
 
   /** How many jobs of a pool wait or run, counted up to `limit`. */
@@ -193,10 +232,12 @@ export class Jobs {
     return items.map((item) => fromStored<Job>(item));
   }
 
-  async #resultOp(job: Job, result: Result): Promise<WriteOp> {
+  /** @param writer who writes it: of several at once one wins in the Table, so none may touch another's objects */
+  async #resultOp(job: Job, writer: JobEvent['type'] | Job['status'], result: Result): Promise<WriteOp> {
+    const place = `${result.attempt}-${writer}`;
     const [output, logs] = await Promise.all([
-      this.#storeValue(job, 'output', result.output),
-      this.#storeValue(job, 'logs', result.logs),
+      this.#storeValue(job, `${place}-output`, result.output),
+      this.#storeValue(job, `${place}-logs`, result.logs),
     ]);
     const data = { output, logs, metrics: result.metrics, attempt: result.attempt };
     return { op: 'put', item: payloadItem(job, 'RESULT', data) };
@@ -231,12 +272,27 @@ export class Jobs {
   }
 }
 
+/** Whether a key is that of a job's row, whose changes are what metering follows. */
+export function isJobRow({ sk }: Pick<Key, 'sk'>): boolean {
+  return sk === 'JOB';
+}
+
 function jobPartition(id: string): string {
   return `JOB#${id}`;
 }
 
 function jobKey(id: string): Key {
   return { pk: jobPartition(id), sk: 'JOB' };
+}
+
+function heartbeatKey(id: string): Key {
+  return { pk: jobPartition(id), sk: 'HEARTBEAT' };
+}
+
+/** Holds while a heartbeat is of the attempt, and as shown, as it was read. */
+function asRead(heartbeat: Heartbeat | undefined): Condition {
+  if (!heartbeat) return { absent: true };
+  return { equals: { attempt: heartbeat.attempt, outputShown: heartbeat.outputShown } };
 }
 
 function listingPartition(account: string): string {

@@ -4,6 +4,8 @@ import { welcome } from './welcome.ts';
 
 /** Starts the whole platform on this machine and runs until it is told to stop. */
 async function main(): Promise<void> {
+  // The state holds inputs and outputs, and MIMEO_HOME may be a folder that others can enter.
+  process.umask(0o077);
   const env = parseLocalEnv(process.env);
   const logger = pino({ level: env.MIMEO_LOG_LEVEL }, pino.destination({ fd: 2, sync: false }));
   const { startLocal } = await import('./app.ts');

@@ -1,16 +1,18 @@
 import { hasEnded, type Job } from '../core/job.ts';
 import { billingMonth, type UsageRecord, usageRecordOf } from '../core/usage.ts';
+import { isJobRow } from '../data/jobs.ts';
 import { fromStored, timeKey, toStored } from '../data/stored.ts';
 import {
   type Change,
   type ChangeConsumer,
   ConflictError,
+  maxWriteOps,
   type Table,
   type WriteOp,
 } from '../ports/table/port.ts';
 
-/** Records that are written in one go; the rest of a transaction is left for the counters. */
-const recordsPerWrite = 40;
+/** Jobs that are recorded in one go: each may bring its record, its model's counter and its pool's history. */
+const recordsPerWrite = Math.floor(maxWriteOps / 3);
 /** Run times that are remembered for each pool. */
 const historyLength = 50;
 
@@ -33,7 +35,7 @@ export function createMetering(table: Table): ChangeConsumer {
 function endedJobs(changes: readonly Change[]): readonly Job[] {
   const ended = new Map<string, Job>();
   for (const { key, before, after } of changes) {
-    if (key.sk !== 'JOB' || !after) continue;
+    if (!isJobRow(key) || !after) continue;
     const job = fromStored<Job>(after);
     const had = before && hasEnded(fromStored<Job>(before).status);
     if (hasEnded(job.status) && !had) ended.set(job.id, job);

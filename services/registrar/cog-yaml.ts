@@ -83,7 +83,7 @@ export function parseCogYaml(text: string): CogYaml {
   keepVersionAsWritten(document);
   const lineOf = (path: readonly PropertyKey[], key?: string) => locate(document, lines, path, key);
 
-  const parsed = cogYamlSchema.safeParse(document.toJS());
+  const parsed = cogYamlSchema.safeParse(resolveAliases(document));
   if (!parsed.success) throw mistakes(parsed.error.issues.flatMap((issue) => describe(issue, lineOf)));
   const raw = parsed.data;
   const found = contradictions(raw, lineOf);
@@ -104,6 +104,15 @@ export function parseCogYaml(text: string): CogYaml {
 }
 
 type LineOf = (path: readonly PropertyKey[], key?: string) => string;
+
+/** An alias may stand for nothing, or for so much that it is refused. */
+function resolveAliases(document: Document): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw mistakes([`cog.yaml: ${error instanceof Error ? error.message : String(error)}`]);
+  }
+}
 
 /** YAML reads an unquoted 3.10 as the number 3.1; the text is what was meant. */
 function keepVersionAsWritten(document: Document): void {

@@ -30,6 +30,8 @@ export async function unpack(
       if (problem || !('type' in entry)) return false;
       const tidy = path.replace(/^(\.\/+)+/, '').replace(/\/+$/, '');
       problem = entryProblem(tidy, entry);
+      // Readable for us whoever packed it, and never setuid.
+      entry.mode = ((entry.mode ?? 0o644) & 0o777) | (entry.type === 'Directory' ? 0o700 : 0o600);
       bytes += entry.size;
       entries++;
       if (bytes > maxBytes) problem ??= tooLarge(maxBytes);

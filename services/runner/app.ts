@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import type { FailureCode } from '../core/errors.ts';
 import type { Instance } from '../core/pool.ts';
 import {
@@ -181,12 +181,17 @@ class InstanceRunner implements Runner {
     this.#changed();
   }
 
-  /** Runs one job after the other. While the end of one is reported, the next is leased. */
+  /** Runs one job after the other. The model waits for nothing: the next job is fetched before an end is reported. */
   async #serveSlot(): Promise<void> {
     let reported: Promise<void> = Promise.resolve();
-    while (!this.#closing.signal.aborted) {
-      const job = await this.#lease();
-      if (!job) continue;
+    let next = this.#lease();
+    for (;;) {
+      const job = await next;
+      if (!job && this.#closing.signal.aborted) break;
+      if (!job) {
+        next = this.#lease();
+        continue;
+      }
       const held = this.#hold(job);
       if (this.#closing.signal.aborted) {
         reported = this.#giveBack(held);
@@ -196,6 +201,7 @@ class InstanceRunner implements Runner {
       const ending = await this.#cog.run(job, (event) => held.delivery.progress(event), held.cancel.signal);
       this.running--;
       const outcome = await this.#conclude(held, ending);
+      next = this.#lease();
       await reported;
       reported = outcome ? this.#end(held, outcome, ending) : Promise.resolve();
     }
@@ -221,7 +227,7 @@ class InstanceRunner implements Runner {
     this.#held.add(held);
     this.idleSince = null;
     this.#changedSoon();
-    this.#leases.begin();
+    this.#leases.begin(held);
     return held;
   }
 
@@ -256,6 +262,7 @@ class InstanceRunner implements Runner {
 
   async #end(held: HeldJob, outcome: ReportedOutcome, { logs, acceptedAfterMs }: CogEnding): Promise<void> {
     held.fate = 'ended';
+    await turn();
     await held.delivery.end({ type: 'ended', outcome, logs, acceptedAfterMs });
     this.#release(held);
   }

@@ -119,12 +119,12 @@ export class CogClient {
   ): Promise<CogEnding> {
     const calledAt = performance.now();
     const path = `/predictions/${encodeURIComponent(job.id)}`;
-    const settled = new AbortController();
+    const settled = { is: false };
     const transcript = new Transcript({
       streams: this.#showsOutput,
       maxOutputChars: this.#maxOutputBytes,
       onProgress,
-      onTooLarge: () => void this.#cancelUntil(path, settled.signal),
+      onTooLarge: () => void this.#cancelUntil(path, settled),
     });
     const hook = this.#webhooks?.listen(transcript);
     let live: LiveSource | undefined = hook;
@@ -132,7 +132,7 @@ export class CogClient {
       live = attachEvents(this.#http, path, transcript, this.#maxOutputBytes + answerSlackBytes);
     };
     const timer = hook || this.#attachAfterMs === 0 ? undefined : setTimeout(attach, this.#attachAfterMs);
-    const onCancel = () => void this.#cancelUntil(path, settled.signal);
+    const onCancel = () => void this.#cancelUntil(path, settled);
     cancel.addEventListener('abort', onCancel, { once: true });
     let acceptedAfterMs = 0;
     const end = (kind: CogEnding['kind'], message: string, state?: CogState): CogEnding => ({
@@ -164,7 +164,7 @@ export class CogClient {
       clearTimeout(timer);
       cancel.removeEventListener('abort', onCancel);
       // Without a reason of our own, a DOMException with its stack is made for each run.
-      settled.abort('settled');
+      settled.is = true;
       live?.stop();
     }
   }
@@ -254,10 +254,10 @@ export class CogClient {
     }
   }
 
-  async #cancelUntil(path: string, settled: AbortSignal): Promise<void> {
-    while (!settled.aborted) {
+  async #cancelUntil(path: string, settled: { readonly is: boolean }): Promise<void> {
+    while (!settled.is) {
       await this.#cancel(path);
-      await pause(250, undefined, { signal: settled }).catch(() => {});
+      await pause(250, undefined, { ref: false });
     }
   }
 

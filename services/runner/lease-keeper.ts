@@ -25,6 +25,8 @@ export interface LeaseKeeperOptions<T extends KeptJob> {
 
 /** How long a job runs before anybody looks whether it was canceled; most have ended by then. */
 const watchAfterMs = 100;
+/** Stops that are kept for jobs whose assignments have not arrived yet. */
+const earlyStops = 100;
 /** How soon a heartbeat that failed is tried again: the lease outlasts several. */
 const retryMs = 2000;
 
@@ -32,6 +34,8 @@ const retryMs = 2000;
 export class LeaseKeeper<T extends KeptJob> {
   readonly #options: LeaseKeeperOptions<T>;
   readonly #over = new AbortController();
+  /** Stops that were told before their jobs, the newest last; most are of jobs that have ended. */
+  readonly #early: JobRef[] = [];
   #watching = false;
   #watchTimer: NodeJS.Timeout | undefined;
   #heartbeatTimer: NodeJS.Timeout | undefined;
@@ -40,8 +44,10 @@ export class LeaseKeeper<T extends KeptJob> {
     this.#options = options;
   }
 
-  /** A job was leased. */
-  begin(): void {
+  /** A job was leased and is held now. */
+  begin({ job: { id, attempt } }: T): void {
+    const early = this.#early.find((stop) => stop.id === id && stop.attempt === attempt);
+    if (early) this.#stop({ stop: [early] });
     this.#heartbeatTimer ??= setTimeout(() => void this.#heartbeat(), heartbeatSeconds * 1000);
     this.#watchTimer ??= setTimeout(() => {
       this.#watchTimer = undefined;
@@ -96,10 +102,11 @@ export class LeaseKeeper<T extends KeptJob> {
   }
 
   #stop({ stop }: StopList): void {
-    for (const { id, attempt } of stop) {
-      for (const job of this.#options.held) {
-        if (job.job.id === id && job.job.attempt === attempt) this.#options.onStop(job);
-      }
+    for (const ref of stop) {
+      const job = [...this.#options.held].find(({ job }) => job.id === ref.id && job.attempt === ref.attempt);
+      if (job) this.#options.onStop(job);
+      else this.#early.push(ref);
     }
+    this.#early.splice(0, this.#early.length - earlyStops);
   }
 }

@@ -10,6 +10,8 @@ const batch = 100;
 const keepActiveMs = 3_600_000;
 /** A waiting job of this age whose pool has idle instances has lost its message. */
 const lostMessageMs = 30_000;
+/** An instance that was idle for less than this may just be between two jobs. */
+const trulyIdleMs = 5000;
 
 interface Parts {
   readonly flow: JobFlow;
@@ -39,7 +41,7 @@ export class Sweeper {
     const { pools, now } = this.#parts;
     for (const pool of await pools.active(now())) {
       await this.#expireAll(pool);
-      if (hasIdleInstance(await pools.state(pool.id))) await this.#resend(pool, now() - lostMessageMs);
+      if (hasIdleInstance(await pools.state(pool.id), now())) await this.#resend(pool, now() - lostMessageMs);
       await this.#keepActive(pool);
     }
   }
@@ -60,7 +62,12 @@ export class Sweeper {
   async #keepActive(pool: Pool): Promise<void> {
     const { flow, pools, now } = this.#parts;
     if (now() - (this.#keptActive.get(pool.id) ?? 0) < keepActiveMs) return;
+    this.#keptActive.delete(pool.id);
     this.#keptActive.set(pool.id, now());
+    for (const [oldest, at] of this.#keptActive) {
+      if (now() - at < keepActiveMs) break;
+      this.#keptActive.delete(oldest);
+    }
     const unfinished =
       (await flow.jobs.count(pool.id, 'queued', 1)) + (await flow.jobs.count(pool.id, 'running', 1));
     if (unfinished > 0) await pools.touch(pool, now());
@@ -75,7 +82,7 @@ export class Sweeper {
     let recovered = 0;
     // Also those that count as inactive: the machine may have been off for days.
     for (const pool of await pools.all()) {
-      let taken = await this.#resend(pool, now() + 1);
+      let taken = await this.#resend(pool, Number.POSITIVE_INFINITY);
       for (;;) {
         const running = await flow.jobs.unfinished(pool.id, 'running', { limit: batch });
         if (running.length === 0) break;
@@ -90,8 +97,16 @@ export class Sweeper {
 
   /** Looks every `deadlineMs` for deadlines and every `repairMs` for the rest. Returns a function that stops it. */
   start({ deadlineMs, repairMs }: { deadlineMs: number; repairMs: number }): () => Promise<void> {
-    const stopDeadlines = repeat(deadlineMs, async () => this.cancelOverdue(), this.#parts.logger);
-    const stopRepair = repeat(repairMs, async () => this.repair(), this.#parts.logger);
+    const { now, logger } = this.#parts;
+    let lookedAt = now();
+    const repairUnlessAsleep = async () => {
+      // Where this machine has slept, its runners have too: they get a turn to renew their leases.
+      const slept = now() - lookedAt > 2 * repairMs;
+      lookedAt = now();
+      if (!slept) await this.repair();
+    };
+    const stopDeadlines = repeat(deadlineMs, async () => this.cancelOverdue(), logger);
+    const stopRepair = repeat(repairMs, repairUnlessAsleep, logger);
     return async () => {
       await Promise.all([stopDeadlines(), stopRepair()]);
     };
@@ -99,8 +114,8 @@ export class Sweeper {
 
   async #expire(job: Job): Promise<void> {
     const heartbeat = await this.#parts.flow.jobs.heartbeat(job.id);
-    const renewedUntil = heartbeat?.attempt === job.attempt ? heartbeat.expiresAt : 0;
-    const expiresAt = Math.max(job.lease?.expiresAt ?? 0, renewedUntil);
+    const isRenewed = heartbeat?.attempt === job.attempt;
+    const expiresAt = isRenewed ? heartbeat.expiresAt : (job.lease?.expiresAt ?? 0);
     if (expiresAt <= this.#parts.now()) await this.#lose(job);
   }
 
@@ -128,8 +143,9 @@ export class Sweeper {
   }
 }
 
-function hasIdleInstance(state: PoolState | undefined): boolean {
-  return state?.instances.some(({ phase, running }) => phase === 'ready' && running === 0) ?? false;
+function hasIdleInstance(state: PoolState | undefined, now: number): boolean {
+  const instances = state?.instances ?? [];
+  return instances.some(({ idleSince }) => idleSince !== null && now - idleSince >= trulyIdleMs);
 }
 
 /** Runs `work` again and again, never twice at once; a failure is logged and the next turn comes all the same. */

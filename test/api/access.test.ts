@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Accounts } from '../../services/data/accounts.ts';
 import { openApi, schemaWith, type TestApi } from '../support/api.ts';
@@ -166,13 +167,20 @@ describe("another account's things", () => {
 });
 
 describe('what is secret', () => {
-  it('is shown in no answer', async () => {
-    const openapiSchema = schemaWith({
-      key: { type: 'string', format: 'password', 'x-cog-secret': true },
-      text: { type: 'string' },
-    });
-    await test.addModel({ name: 'keeper' }, { id: 'd'.repeat(64), openapiSchema });
-    const body = { version: 'local/keeper', input: { key: 'hunter2', text: 'shown' } };
+  const secret = { type: 'string', format: 'password', 'x-cog-secret': true };
+
+  it.each([
+    ['a secret', secret, 'hunter2'],
+    ['a list of secrets', { type: 'array', items: secret }, ['hunter2']],
+    ['one of several types', { anyOf: [secret, { type: 'integer' }] }, 'hunter2'],
+  ])('as %s is shown in no answer', async (name, schema, value) => {
+    const openapiSchema = schemaWith({ key: schema, text: { type: 'string' } });
+    const model = name.replaceAll(' ', '-');
+    await test.addModel(
+      { name: model },
+      { id: createHash('sha256').update(name).digest('hex'), openapiSchema },
+    );
+    const body = { version: `local/${model}`, input: { key: value, text: 'shown' } };
 
     const created = await (await test.call('POST', '/v1/predictions', body)).text();
     const { id } = JSON.parse(created) as { id: string };

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import type { FleetProtocol } from '../../services/ports/fleet-protocol/port.ts';
 import { openApi, schemaWith, type TestApi } from '../support/api.ts';
@@ -171,6 +171,63 @@ describe('inputs', () => {
   });
 });
 
+describe("what a version's schema asks for", () => {
+  const post = async (name: string, body: unknown) =>
+    test.call('POST', `/v1/models/local/${name}/predictions`, body);
+  beforeAll(async () => {
+    const inputs = {
+      number: { type: 'number' },
+      any: { type: 'object' },
+      numbers: { type: 'array', items: { type: 'integer' } },
+      phone: { type: 'string', pattern: '^\\d{3}\\-\\d{4}\\ \\@\\.$' },
+    };
+    await test.addModel({ name: 'picky' }, { id: 'b'.repeat(64), openapiSchema: schemaWith(inputs) });
+    const slow = { text: { type: 'string', pattern: '^(a+)+$' } };
+    await test.addModel({ name: 'slow' }, { id: 'c'.repeat(64), openapiSchema: schemaWith(slow) });
+  });
+
+  it.each([
+    ['a number too large', '{"number": 1e999}', '- input.number: is too large for a number'],
+    ['one within', '{"any": {"a": [-1e999]}}', '- input.any.a.0: is too large for a number'],
+    ['half a character', '{"text": "\\ud83e"}', '- input.text: must be valid Unicode'],
+    ['a name with half a character', '{"any": {"\\udd86": 1}}', 'must be valid Unicode'],
+  ])('does not let %s through, which no model server reads', async (_, input, line) => {
+    const { status, detail } = await problemOf(await post('picky', `{"input": ${input}}`));
+
+    expect(status).toBe(422);
+    expect(detail).toContain(line);
+  });
+
+  it('lets whole characters of every kind through', async () => {
+    expect((await post('picky', '{"input": {"any": {"🦆": "\\ud83e\\udd86"}}}')).status).toBe(201);
+  });
+
+  it('names one mistake of an input with a million of them', async () => {
+    const { detail } = await problemOf(
+      await post('picky', { input: { numbers: Array(1_000_000).fill('') } }),
+    );
+
+    expect(detail).toBe('- input.numbers.0: Must be an integer');
+  });
+
+  it('reads a pattern as Python does, which lets punctuation be escaped', async () => {
+    expect((await post('picky', { input: { phone: '555-1234 @.' } })).status).toBe(201);
+    expect((await post('picky', { input: { phone: '555_1234 @.' } })).status).toBe(422);
+  });
+
+  it('cannot hold up everybody by a pattern that takes for ever', async () => {
+    expect((await post('slow', { input: { text: 'aaa' } })).status).toBe(201);
+    const startedAt = performance.now();
+    const { status, detail } = await problemOf(
+      await post('slow', { input: { text: `${'a'.repeat(200)}!` } }),
+    );
+
+    expect(status).toBe(422);
+    expect(detail).toContain('Checking it took longer than');
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+});
+
 describe('versions', () => {
   it.each([
     '',
@@ -248,6 +305,25 @@ describe('models', () => {
       type: 'problem',
       problem: { status: 422, code: 'invalid_model', detail: 'There is no cog.yaml' },
     });
+  });
+});
+
+describe('a push that fails for a reason of ours', () => {
+  it('says so in its last line, without details', async () => {
+    const broken = await openApi({
+      build: async () => {
+        throw new Error('ENOSPC: no space left on /var/lib/mimeo');
+      },
+    });
+    onTestFinished(async () => broken.close());
+    await broken.addModel({ name: 'paint' });
+    const headers = { 'content-type': 'application/gzip' };
+
+    const response = await broken.call('POST', '/v1/models/local/paint/versions', 'x', headers);
+
+    const text = await response.text();
+    expect(JSON.parse(text)).toMatchObject({ type: 'problem', problem: { status: 500, code: 'internal' } });
+    expect(text).not.toContain('/var/lib');
   });
 });
 

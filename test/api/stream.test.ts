@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PredictionBody } from '../../services/api/schemas.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import { memoryEvents } from '../../services/ports/channel/port.ts';
@@ -27,6 +27,10 @@ async function lease(): Promise<Assignment> {
   const leased = await runner.lease({ instance: 'instance', waitSeconds: 0 });
   if (!leased) throw new Error('nothing was leased');
   return leased;
+}
+
+function refOf({ id, attempt }: Assignment) {
+  return { id, attempt };
 }
 
 async function report(...events: RunnerEvent[]): Promise<void> {
@@ -125,6 +129,22 @@ describe('a stream', () => {
     expect(outputs(await ended)).toEqual(tokens(12));
   });
 
+  it.each([
+    ['comes', undefined],
+    ['has seen logs of an earlier attempt', '1.0+1'],
+  ])('misses nothing for a reader who %s when the beginning is forgotten already', async (_, lastEventId) => {
+    await report({ type: 'logs', text: 'first\n' });
+    await runner.giveBack(job);
+    job = await lease();
+    const count = memoryEvents + 100;
+    for (let index = 0; index < count; index += 1) await report(token(index));
+
+    const { ended } = await follow(lastEventId);
+    await report(token(count), end(count + 1));
+
+    expect(outputs(await ended)).toEqual(tokens(count + 1));
+  });
+
   it('repeats nothing to a reader whose place it never gave out', async () => {
     const line = { type: 'logs', text: 'line\n' } as const;
     await report(line, token(0), line, token(1), line, token(2), end(3, 'line\nline\nline\n'));
@@ -151,6 +171,26 @@ describe('a stream', () => {
       ['output', 't0'],
       ['done', '{}'],
     ]);
+  });
+
+  it('is not disturbed by the end of an earlier attempt that comes late', async () => {
+    const first = job;
+    await runner.giveBack(first);
+    job = await lease();
+    const { events, ended } = await follow();
+    await report({ type: 'logs', text: 'one\n' }, token(0));
+
+    await expect(runner.report({ ...refOf(first), events: [end(0)] })).rejects.toMatchObject({
+      code: 'stale_attempt',
+    });
+    await report({ type: 'logs', text: 'two\n' }, token(1), end(2, 'one\ntwo\n'));
+
+    await ended;
+    expect(events.filter(({ event }) => event === 'logs').map(({ data }) => data)).toEqual([
+      'one\n',
+      'two\n',
+    ]);
+    expect(outputs(events)).toEqual(tokens(2));
   });
 
   it('ends though nobody rang', async () => {
@@ -211,6 +251,15 @@ describe("a stream's URL", () => {
     const preflight = await test.api.app.request(url, { method: 'OPTIONS' });
     expect(preflight.status).toBe(204);
     expect(preflight.headers.get('access-control-allow-headers')).toContain('last-event-id');
+  });
+
+  it('answers HEAD at once, and follows nothing for it', async () => {
+    const subscribe = vi.spyOn(test.channel, 'subscribe');
+
+    const response = await test.api.app.request(url, { method: 'HEAD' });
+
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+    expect(subscribe).not.toHaveBeenCalled();
   });
 
   it('is of one prediction, cannot be made up, and ends with its time', async () => {

@@ -1,5 +1,6 @@
+import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { FleetIdentity } from '../../services/api/dispatch.ts';
 import type { PredictionBody } from '../../services/api/schemas.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
@@ -154,6 +155,40 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
       expect((await woken(runner.lease(long)))?.id).toBe(created.id);
     });
 
+    it('that is given up while its job is leased puts the job back at once', async () => {
+      const { id } = await create();
+      const { jobs } = test.flow;
+      const applyTo = jobs.applyTo.bind(jobs);
+      const written = Promise.withResolvers<void>();
+      const goOn = Promise.withResolvers<void>();
+      vi.spyOn(jobs, 'applyTo').mockImplementationOnce(async (...args) => {
+        const decided = await applyTo(...args);
+        written.resolve();
+        await goOn.promise;
+        return decided;
+      });
+      const abort = new AbortController();
+      const waiting = runner.lease(long, abort.signal);
+      await written.promise;
+      abort.abort();
+      await arrived();
+      goOn.resolve();
+
+      expect(await woken(waiting)).toBeNull();
+      await expect.poll(async () => (await read(id)).status).toBe('starting');
+      expect(await leased()).toMatchObject({ id, attempt: 2 });
+    });
+
+    it('goes on waiting when the clock is set back', async () => {
+      const waiting = runner.lease(long);
+      await arrived();
+      test.clock.now -= 5000;
+      await test.queue.send(pool, { jobId: 'gone', group: 'local' });
+      const created = await create();
+
+      expect((await woken(waiting))?.id).toBe(created.id);
+    });
+
     it("passes over another pool's job, should a message of it get into the queue", async () => {
       const other = await create('other');
       await test.queue.send(pool, { jobId: other.id, group: 'local' });
@@ -197,6 +232,39 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
         output: ['a', { b: [1] }],
         logs: 'one\ntwo\n',
       });
+    });
+
+    it('that is sent again because its answer was lost shows each element once', async () => {
+      const { id, attempt } = await running();
+      const events = ['a', 'b'].map((chunk, index) => ({ type: 'output', index, chunk }) as const);
+
+      await runner.report({ id, attempt, events });
+      await runner.report({ id, attempt, events });
+
+      expect((await read(id)).output).toEqual(['a', 'b']);
+    });
+
+    it('of an earlier attempt that is stored late does not replace the result', async () => {
+      const first = await running();
+      const { jobs } = test.flow;
+      const checkpoint = jobs.checkpoint.bind(jobs);
+      const stored = Promise.withResolvers<void>();
+      const goOn = Promise.withResolvers<void>();
+      vi.spyOn(jobs, 'checkpoint').mockImplementationOnce(async (...args) => {
+        stored.resolve();
+        await goOn.promise;
+        await checkpoint(...args);
+      });
+      test.clock.now += 10_000;
+      const late = runner.report({ ...ref(first), events: [{ type: 'logs', text: 'of the first\n' }] });
+      await stored.promise;
+      await runner.giveBack(ref(first));
+      await runner.report({ ...ref(await leased()), events: [ended] });
+
+      goOn.resolve();
+      await late;
+
+      expect(await read(first.id)).toMatchObject({ status: 'succeeded', output: 'out', logs: 'all of it\n' });
     });
 
     it('ends the job with its output, logs, metrics and price', async () => {
@@ -456,6 +524,19 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
 
       expect((await woken(director.demand({ waitSeconds: 20 }))).pools).toMatchObject([{ queued: 1 }]);
     });
+  });
+
+  it('a long poll leaves nothing behind on a signal that lives on', async () => {
+    const { signal } = new AbortController();
+    await director.demand({ waitSeconds: 0 });
+
+    for (let polls = 0; polls < 3; polls += 1) {
+      await director.demand({ waitSeconds: 0.001 }, signal);
+      await runner.watch({ instance, waitSeconds: 0.001 }, signal);
+      await runner.lease({ instance, waitSeconds: 0.001 }, signal);
+    }
+
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it("a pool's state explains what its jobs wait for", async () => {

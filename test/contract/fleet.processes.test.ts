@@ -129,6 +129,22 @@ test('a model that ignores a cancel is killed with everything it started, and re
   expect((await protocol(pool).submit({ script: 'say:again' }).ended).outcome.output).toBe('again');
 });
 
+test('a model that ignores a cancel is killed also on an instance that ends its last job', async () => {
+  const { fleet, protocol, isRunning } = await openFleet(2, launchVersion, { cancelGraceMs: 300 });
+  const pool = poolOf('one', 'a');
+  await fleet.apply(pool, 1);
+  const job = protocol(pool).submit({ script: 'print:begun deaf' });
+  await vi.waitFor(() => expect(job.liveLogs()).toContain('begun'), within);
+  const [instance] = await fleet.observe();
+  await fleet.apply(pool, 0);
+
+  protocol(pool).cancel(job.id);
+
+  expect((await job.ended).outcome).toMatchObject({ status: 'failed', failure: { code: 'canceled' } });
+  await vi.waitFor(async () => expect(await fleet.observe()).toEqual([]), within);
+  expect(isRunning(instance?.id ?? '')).toBe(false);
+});
+
 test('a server that ends before it answers fails with the last thing it wrote', async () => {
   const traceback =
     'import sys; print("reading", flush=True); sys.exit("ImportError: libcuda.so.1 is missing")';

@@ -72,6 +72,10 @@ describe('a plain life', () => {
     expect(succeeded(leased(created, 1000), 4000, null, 9000).billedMs).toBe(0);
     expect(succeeded(leased(created, 1000), 500, 10).billedMs).toBe(0);
   });
+
+  test('never ends before it began, should the clock be set back', () => {
+    expect(succeeded(leased(created, 1000), 500, 200)).toMatchObject({ completedAt: 1000, billedMs: 0 });
+  });
 });
 
 describe('cancel', () => {

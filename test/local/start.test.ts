@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -69,6 +70,15 @@ describe('the first start', () => {
       expect(stdout).toMatch(/^-rw-------/);
     }
     expect((await readFile(join(home.path, 'token'), 'utf8')).trim()).toMatch(/^r8_[a-z2-7]{37}$/);
+  });
+
+  it('keeps its state to the one who started it, in a folder that others can enter, too', async () => {
+    const names = await readdir(home.path);
+    const open = names.filter((name) => (lstatSync(join(home.path, name)).mode & 0o077) !== 0);
+
+    expect(names).toEqual(expect.arrayContaining(['mimeo.db', 'queue.db', 'objects', 'versions', 'token']));
+    // Where links go is the tests' own.
+    expect(open.filter((name) => name !== 'environments' && name !== 'paste')).toEqual([]);
   });
 
   it('refuses a second server on the same folder', async () => {

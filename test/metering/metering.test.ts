@@ -73,6 +73,17 @@ describe('metering', () => {
     expect(await new Pools(table).runSeconds('local/model@cpu')).toEqual([2]);
   });
 
+  it('takes jobs of as many models and pools as there are', async () => {
+    const jobs = Array.from({ length: 120 }, (_, at) =>
+      ended({ model: `local/m${at}`, pool: `local/m${at}@cpu` }),
+    );
+
+    await createMetering(table).handle(jobs.map((job) => change(job, { ...job, status: 'processing' })));
+
+    expect((await ledger()).map(({ id }) => id).sort()).toEqual(jobs.map(({ id }) => id).sort());
+    expect(await new Models(table).runCount('local/m119')).toBe(1);
+  });
+
   it('records nothing for a job that has not ended', async () => {
     const job = aJob({ status: 'processing', startedAt: endedAt, attempt: 1 });
 

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
@@ -183,6 +183,23 @@ describe('unpacking what a stranger sent', () => {
     ).rejects.toMatchObject({ code: 'invalid_model' });
   });
 
+  test('what is packed without rights can be read, and runs as nobody else', async () => {
+    const target = await temporaryFolder();
+
+    await unpack(
+      tarOf([
+        { ...file('closed'), mode: 0 },
+        { ...file('setuid'), mode: 0o4755 },
+      ]),
+      target,
+    );
+
+    const modes = await Promise.all(
+      ['closed', 'setuid'].map(async (name) => (await stat(join(target, name))).mode & 0o7777),
+    );
+    expect(modes.map((mode) => mode & 0o7700)).toEqual([0o600, 0o700]);
+  });
+
   test('an abort ends it', async () => {
     const signal = AbortSignal.abort(new Error('gone'));
 
@@ -195,6 +212,7 @@ interface RawEntry {
   readonly path: string;
   readonly content?: string;
   readonly linkpath?: string;
+  readonly mode?: number;
 }
 
 function tarOf(entries: readonly RawEntry[]): Readable {
@@ -203,7 +221,7 @@ function tarOf(entries: readonly RawEntry[]): Readable {
 
 function tarBlocks(entries: readonly RawEntry[]): Buffer[] {
   return entries.flatMap(({ content = '', ...entry }) => {
-    const header = new Header({ ...entry, mode: 0o644, size: content.length, mtime: new Date(0) });
+    const header = new Header({ mode: 0o644, ...entry, size: content.length, mtime: new Date(0) });
     const block = Buffer.alloc(512);
     header.encode(block);
     const body = Buffer.alloc(Math.ceil(content.length / 512) * 512);

@@ -91,6 +91,19 @@ image: r8.im/me/model
     }
   });
 
+  test.each([
+    ['for nothing', 'run: *somewhere'],
+    [
+      'for a billion things',
+      'abcdefghi'.replace(
+        /./g,
+        (name, index) => `${name}: &${name} [${Array(9).fill(index ? `*${'abcdefghi'[index - 1]}` : 'x')}]\n`,
+      ),
+    ],
+  ])('an alias that stands %s is a mistake', (_, text) => {
+    expect(() => parseCogYaml(text)).toThrow(expect.objectContaining({ code: 'invalid_model' }));
+  });
+
   test('what only Docker could give is a warning', () => {
     const { warnings } = parseCogYaml(`
 build:

@@ -48,7 +48,7 @@ export class MemoryProtocol implements RunnerProtocol {
   heartbeats = 0;
 
   submit(input: Assignment['input'], traceparent: string | null = null): SubmittedJob {
-    const id = newJobId();
+    const id = newJobId(Date.now());
     const end = Promise.withResolvers<EndedEvent>();
     const job: KnownJob = {
       id,

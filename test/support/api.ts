@@ -18,6 +18,7 @@ import { Pools } from '../../services/data/pools.ts';
 import { createMemoryChannel } from '../../services/ports/channel/memory.ts';
 import type { Channel } from '../../services/ports/channel/port.ts';
 import { openFilesystemObjects } from '../../services/ports/objects/filesystem.ts';
+import type { Objects } from '../../services/ports/objects/port.ts';
 import type { Queue } from '../../services/ports/queue/port.ts';
 import { openSqliteQueue } from '../../services/ports/queue/sqlite.ts';
 import type { Table } from '../../services/ports/table/port.ts';
@@ -28,6 +29,7 @@ export interface TestApi {
   readonly api: Api;
   readonly table: Table;
   readonly queue: Queue;
+  readonly objects: Objects;
   readonly flow: JobFlow;
   readonly pools: Pools;
   readonly models: Models;
@@ -57,7 +59,7 @@ const noBuilder: SourceBuilder = {
   },
 };
 
-export async function openApi(): Promise<TestApi> {
+export async function openApi(builder: SourceBuilder = noBuilder): Promise<TestApi> {
   const folder = await mkdtemp(join(tmpdir(), 'mimeo-api-'));
   const clock = { now: Date.now() };
   const now = () => clock.now;
@@ -69,6 +71,7 @@ export async function openApi(): Promise<TestApi> {
     root: join(folder, 'objects'),
     baseUrl: () => publicUrl,
     signingKey: signingKey.toString('base64'),
+    now,
   });
   const flow = new JobFlow({ jobs: new Jobs(table, objects), queue, channel });
   const api = await createApi({
@@ -77,8 +80,9 @@ export async function openApi(): Promise<TestApi> {
     channel,
     flow,
     hardware: new HardwareCatalogue(),
-    builder: noBuilder,
+    builder,
     maxSourceBytes: 1000,
+    servedObjects: { objects, signingKey: signingKey.toString('base64') },
     publicUrl: () => publicUrl,
     signingKey,
     now,
@@ -112,6 +116,7 @@ export async function openApi(): Promise<TestApi> {
     api,
     table,
     queue,
+    objects,
     flow,
     pools: new Pools(table),
     models,

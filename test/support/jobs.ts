@@ -4,7 +4,7 @@ import { type Job, startJob } from '../../services/core/job.ts';
 /** A prediction that waits, of account `local` on `local/model`, with what a test wants different. */
 export function aJob(different: Partial<Job> = {}): Job {
   const fresh = startJob({
-    id: newJobId(),
+    id: newJobId(Date.now()),
     kind: 'prediction',
     account: 'local',
     token: 'token',

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PredictionBody } from '../../services/api/schemas.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import type { FleetProtocol } from '../../services/ports/fleet-protocol/port.ts';
@@ -40,8 +40,8 @@ async function loseMessages(): Promise<void> {
   }
 }
 
-async function reportIdleInstance(): Promise<void> {
-  const at = test.clock.now;
+async function reportIdleInstance(idleForMs: number): Promise<void> {
+  const at = test.clock.now - idleForMs;
   const instance = {
     id: soon.instance,
     pool,
@@ -112,7 +112,7 @@ describe('repair', () => {
     const id = await create();
     await loseMessages();
     test.clock.now += 30_001;
-    await reportIdleInstance();
+    await reportIdleInstance(5000);
 
     await sweeper.repair();
 
@@ -128,6 +128,73 @@ describe('repair', () => {
 
     expect(await runner.lease(soon)).toBeNull();
   });
+
+  it('does not flood the queue of a pool whose instance is between two jobs', async () => {
+    await create();
+    await loseMessages();
+    test.clock.now += 30_001;
+    await reportIdleInstance(10);
+
+    await sweeper.repair();
+
+    expect(await runner.lease(soon)).toBeNull();
+  });
+
+  it('goes by the last sign of life where the clock was set back', async () => {
+    const id = await create();
+    const job = await runner.lease(soon);
+    test.clock.now -= 3_600_000;
+    await runner.heartbeat({ instance: soon.instance, jobs: [{ id, attempt: job?.attempt ?? 0 }] });
+
+    test.clock.now += 60_001;
+    await sweeper.repair();
+
+    expect((await read(id)).status).toBe('starting');
+  });
+});
+
+describe('a sweeper that runs', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** Time that the machine sees pass; the clock goes on with it. */
+  async function pass(ms: number): Promise<void> {
+    test.clock.now += ms;
+    await vi.advanceTimersByTimeAsync(ms);
+  }
+
+  it('leaves leases alone until their runners have had a turn, after the machine had been asleep', async () => {
+    const id = await create();
+    const job = await runner.lease(soon);
+    const stop = sweeper.start({ deadlineMs: 1000, repairMs: 15_000 });
+    await pass(10_000);
+
+    test.clock.now += 3_600_000;
+    await pass(5000);
+    expect((await read(id)).status).toBe('processing');
+    await runner.heartbeat({ instance: soon.instance, jobs: [{ id, attempt: job?.attempt ?? 0 }] });
+    await pass(15_000);
+    expect((await read(id)).status).toBe('processing');
+
+    for (let turns = 0; turns < 5; turns += 1) await pass(15_000);
+    expect((await read(id)).status).toBe('starting');
+    await stop();
+  });
+
+  it('cancels what is overdue as soon as the machine is awake again', async () => {
+    const id = await create({ 'cancel-after': '5m' });
+    const stop = sweeper.start({ deadlineMs: 1000, repairMs: 15_000 });
+
+    test.clock.now += 3_600_000;
+    await pass(1000);
+
+    expect((await read(id)).status).toBe('canceled');
+    await stop();
+  });
 });
 
 describe('recover, after everything had stopped', () => {
@@ -141,6 +208,16 @@ describe('recover, after everything had stopped', () => {
 
     const leased = [await runner.lease(soon), await runner.lease(soon)].map((job) => job?.id);
     expect(leased.sort()).toEqual([ran, waited].sort());
+  });
+
+  it('takes up what waited also where the clock was set back', async () => {
+    const id = await create();
+    await loseMessages();
+    test.clock.now -= 3_600_000;
+
+    await sweeper.recover();
+
+    expect((await runner.lease(soon))?.id).toBe(id);
   });
 
   it('does not run again what a reader has seen', async () => {

@@ -35,7 +35,16 @@ export function fleetRoutes(parts: { readonly dispatch: Dispatch; readonly token
       return context.json(answer ?? null);
     });
 
-  call('lease', leaseRequestSchema, async (protocol, body, signal) => protocol.lease(body, signal));
+  call('lease', leaseRequestSchema, async (protocol, body, signal) => {
+    const assignment = await protocol.lease(body, signal);
+    // Whoever goes before the whole answer was sent does not have the job; should this fail, its lease runs out.
+    if (assignment) {
+      signal.addEventListener('abort', () => void protocol.giveBack(assignment).catch(() => {}), {
+        once: true,
+      });
+    }
+    return assignment;
+  });
   call('heartbeat', heartbeatRequestSchema, async (protocol, body) => protocol.heartbeat(body));
   call('watch', leaseRequestSchema, async (protocol, body, signal) => protocol.watch(body, signal));
   call('report', reportSchema, async (protocol, body) => protocol.report(body));

@@ -26,9 +26,8 @@ export function objectRoutes(app: OpenAPIHono<ApiEnv>, served: ServedObjects, no
   app.get(`${signedUrlPath}:key{.+}`, async (context) => {
     const key = authorizedKey(context, served.signingKey, now());
     const info = await objects.head(key);
-    const range = info && rangeOf(context.req.header('range'), info.size);
-    const object = info && (await objects.get(key, { range }));
-    if (!object) throw new ProblemError('not_found', 'The object is not there any more.');
+    if (!info) throw gone();
+    const range = rangeOf(context.req.header('range'), info.size);
     const end = range ? range.end : info.size - 1;
     const headers = {
       ...guards,
@@ -37,6 +36,10 @@ export function objectRoutes(app: OpenAPIHono<ApiEnv>, served: ServedObjects, no
       'accept-ranges': 'bytes',
       ...(range ? { 'content-range': `bytes ${range.start}-${end}/${info.size}` } : {}),
     };
+    // Hono answers HEAD by this handler and never reads the body, whose file would then stay open.
+    if (context.req.method === 'HEAD') return context.body(null, 200, headers);
+    const object = await objects.get(key, { range });
+    if (!object) throw gone();
     return context.body(Readable.toWeb(object.body) as ReadableStream, range ? 206 : 200, headers);
   });
 
@@ -48,6 +51,10 @@ export function objectRoutes(app: OpenAPIHono<ApiEnv>, served: ServedObjects, no
     await objects.put(key, bytes, { contentType, maxBytes: maxObjectBytes });
     return context.body(null, 200);
   });
+}
+
+function gone(): ProblemError {
+  return new ProblemError('not_found', 'The object is not there any more.');
 }
 
 function authorizedKey(context: Context, signingKey: string, nowMs: number): string {

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Context, HonoRequest } from 'hono';
 import { ProblemError } from '../../core/errors.ts';
 import type { Value } from '../../ports/table/port.ts';
 import type { ApiEnv } from '../auth.ts';
@@ -12,17 +13,15 @@ import {
   versionPredictionRequestSchema,
 } from '../schemas.ts';
 
-const headers = z.object({
-  prefer: z
-    .string()
-    .optional()
-    .openapi({ description: '`wait` or `wait=n`: answer when it has ended, at most n seconds later' }),
-  'cancel-after': z
-    .string()
-    .optional()
-    .openapi({ description: 'Cancel it when it has not ended after this long: 30, 90s, 5m' }),
-  traceparent: z.string().max(200).optional(),
-});
+/** A trace context of version 00 has 55 characters. */
+const longestTraceparent = 200;
+
+/** Documented here and read one by one: to validate them would be to make an object of every header, each time. */
+const parameters = [
+  headerParameter('Prefer', '`wait` or `wait=n`: answer when it has ended, at most n seconds later'),
+  headerParameter('Cancel-After', 'Cancel it when it has not ended after this long: 30, 90s, 5m'),
+  headerParameter('traceparent', 'W3C trace context, passed on to the model'),
+];
 const id = z.object({ id: z.string() });
 const created = { 201: jsonResponse(predictionSchema, 'The prediction, created') };
 const found = { 200: jsonResponse(predictionSchema, 'The prediction') };
@@ -43,19 +42,17 @@ export function predictionRoutes(
       method: 'post',
       path: '/v1/predictions',
       operationId: 'predictions.create',
-      request: { headers, body: jsonBody(versionPredictionRequestSchema) },
+      parameters,
+      request: { body: jsonBody(versionPredictionRequestSchema) },
       responses: { ...created, ...problems(400, 401, 404, 413, 415, 422) },
     }),
     async (context) => {
       const body = context.req.valid('json');
       const caller = context.get('caller');
       const runnable = await catalogue.resolve(body.version, caller.account);
-      const shaping = createHeaders(context.req.valid('header'));
+      const shaping = createHeaders(context.req);
       const input = body.input as { [name: string]: Value };
-      return context.json(
-        await predictions.create(runnable, input, caller, shaping, context.req.raw.signal),
-        201,
-      );
+      return context.json(await predictions.create(runnable, input, caller, shaping, hasLeft(context)), 201);
     },
   );
 
@@ -64,9 +61,9 @@ export function predictionRoutes(
       method: 'post',
       path: '/v1/models/{owner}/{name}/predictions',
       operationId: 'models.predictions.create',
+      parameters,
       request: {
         params: z.object({ owner: z.string(), name: z.string() }),
-        headers,
         body: jsonBody(predictionRequestSchema),
       },
       responses: { ...created, ...problems(400, 401, 404, 413, 415, 422) },
@@ -75,12 +72,9 @@ export function predictionRoutes(
       const { owner, name } = context.req.valid('param');
       const caller = context.get('caller');
       const runnable = await catalogue.latest(`${owner}/${name}`, caller.account);
-      const shaping = createHeaders(context.req.valid('header'));
+      const shaping = createHeaders(context.req);
       const input = context.req.valid('json').input as { [name: string]: Value };
-      return context.json(
-        await predictions.create(runnable, input, caller, shaping, context.req.raw.signal),
-        201,
-      );
+      return context.json(await predictions.create(runnable, input, caller, shaping, hasLeft(context)), 201);
     },
   );
 
@@ -143,6 +137,11 @@ export function predictionRoutes(
   );
 }
 
+/** Only asked for where a wait takes long: to follow a request's signal costs as much as to read its body. */
+function hasLeft({ req }: Context): () => boolean {
+  return () => req.raw.signal.aborted;
+}
+
 /** The URL of the page after this one, or null. */
 export function nextUrl(
   url: string,
@@ -154,8 +153,16 @@ export function nextUrl(
   return `${url}?${new URLSearchParams([...given, ['cursor', cursor]])}`;
 }
 
-function createHeaders(given: z.infer<typeof headers>): CreateHeaders {
-  return { prefer: given.prefer, cancelAfter: given['cancel-after'], traceparent: given.traceparent };
+function headerParameter(name: string, description: string) {
+  return { in: 'header' as const, name, description, schema: { type: 'string' as const } };
+}
+
+function createHeaders(request: HonoRequest): CreateHeaders {
+  return {
+    prefer: request.header('prefer'),
+    cancelAfter: request.header('cancel-after'),
+    traceparent: request.header('traceparent')?.slice(0, longestTraceparent),
+  };
 }
 
 function optionalTime(name: string, text: string | undefined): number | undefined {

@@ -40,7 +40,7 @@ export function streamRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
       security: [],
       request: {
         params: z.object({ id: z.string() }),
-        query: z.object({ expires: z.coerce.number(), signature: z.string() }),
+        query: z.object({ expires: z.string().regex(/^\d{1,12}$/), signature: z.string() }),
         headers: z.object({ 'last-event-id': z.string().max(100).optional() }),
       },
       responses: {
@@ -54,7 +54,7 @@ export function streamRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
     async (context) => {
       const { id } = context.req.valid('param');
       const { expires, signature } = context.req.valid('query');
-      const given = { subject: `stream:${id}`, expiresAt: expires, signature };
+      const given = { subject: `stream:${id}`, expiresAt: Number(expires), signature };
       if (!verifyCapability(parts.signingKey, given, parts.now())) {
         throw new ProblemError(
           'unauthenticated',
@@ -66,6 +66,9 @@ export function streamRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
         throw new ProblemError('not_found', `There is no prediction ${id}.`, cors);
       const lastEventId = context.req.valid('header')['last-event-id'];
       for (const [name, value] of Object.entries(cors)) context.header(name, value);
+      // Hono answers HEAD by this handler and never reads the body, which would then wait for ever.
+      if (context.req.method === 'HEAD')
+        return context.body(null, 200, { 'content-type': 'text/event-stream' });
       return streamSSE(context, async (sse) => {
         const abort = new AbortController();
         sse.onAbort(() => abort.abort());

@@ -2,12 +2,14 @@ import { Readable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { stream } from 'hono/streaming';
+import type { Logger } from 'pino';
 import { ProblemError } from '../../core/errors.ts';
 import { type BuiltVersion, outputStreams, type Version } from '../../core/version.ts';
 import type { Models } from '../../data/models.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { jsonResponse, problems } from '../openapi.ts';
+import { asProblem } from '../problems.ts';
 import { versionBody } from '../views.ts';
 
 /** Builds versions from the source of Cog models. */
@@ -26,6 +28,7 @@ interface Parts {
   readonly models: Models;
   readonly catalogue: Catalogue;
   readonly now: () => number;
+  readonly logger: Logger;
 }
 
 /** How a silent build keeps its connection alive. */
@@ -68,7 +71,7 @@ export function versionPushRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void 
           content: { 'application/x-ndjson': { schema: z.string() } },
           description: 'The steps of the build',
         },
-        ...problems(401, 403, 404, 413, 415),
+        ...problems(400, 401, 403, 404, 415),
       },
     }),
   );
@@ -96,8 +99,12 @@ export function versionPushRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void 
         for (const message of warnings) say({ type: 'warning', message });
         await lines.write(`${JSON.stringify({ type: 'version', created, version: versionBody(version) })}\n`);
       } catch (error) {
-        if (!(error instanceof ProblemError)) throw error;
-        await lines.write(`${JSON.stringify({ type: 'problem', problem: error.toProblem() })}\n`);
+        // Whoever has gone reads no answer.
+        if (abort.signal.aborted) return;
+        const problem = asProblem(error);
+        if (problem.status >= 500)
+          parts.logger.error({ err: error, model: `${owner}/${name}` }, 'push failed');
+        await lines.write(`${JSON.stringify({ type: 'problem', problem: problem.toProblem() })}\n`);
       } finally {
         clearInterval(timer);
       }

@@ -9,6 +9,8 @@ import {
 
 /** How often topics are looked through for those to forget. */
 const sweepMs = 10_000;
+/** Characters of data that all topics together remember; the topic that was silent longest is forgotten first. */
+export const memoryCharacters = 128 * 1024 * 1024;
 
 type Listener = (event: ChannelEvent | undefined) => void;
 
@@ -30,6 +32,8 @@ interface Memory {
   /** Place of the oldest event. */
   start: number;
   hasDropped: boolean;
+  /** Of the events' data. */
+  characters: number;
   /** Epoch ms. */
   forgetAt: number;
 }
@@ -45,6 +49,8 @@ export function createMemoryChannel(options: { readonly now?: () => number } = {
   const topics = new Map<string, Topic>();
   /** Topics with a memory, the one whose last event is the oldest first. */
   const remembered = new Map<string, Memory>();
+  /** Of all that is remembered. */
+  let characters = 0;
   let isClosed = false;
   let sweepTimer: NodeJS.Timeout | undefined;
 
@@ -58,18 +64,27 @@ export function createMemoryChannel(options: { readonly now?: () => number } = {
   }
 
   function remember(name: string, topic: Topic, event: ChannelEvent): void {
-    const memory = liveMemory(topic) ?? { events: [], start: 0, hasDropped: false, forgetAt: 0 };
+    if (liveMemory(topic) === undefined) forget(name);
+    const memory = topic.memory ?? { events: [], start: 0, hasDropped: false, characters: 0, forgetAt: 0 };
     topic.memory = memory;
     memory.forgetAt = now() + memorySeconds * 1000;
-    if (memory.events.length < memoryEvents) {
+    const dropped = memory.events.length < memoryEvents ? undefined : memory.events[memory.start];
+    if (dropped === undefined) {
       memory.events.push(event);
     } else {
       memory.events[memory.start] = event;
       memory.start = (memory.start + 1) % memoryEvents;
       memory.hasDropped = true;
     }
+    const more = event.data.length - (dropped?.data.length ?? 0);
+    memory.characters += more;
+    characters += more;
     remembered.delete(name);
     remembered.set(name, memory);
+    for (const [oldest] of remembered) {
+      if (characters <= memoryCharacters || oldest === name) break;
+      forget(oldest);
+    }
     if (sweepTimer === undefined) sweepTimer = setInterval(sweep, sweepMs).unref();
   }
 
@@ -78,14 +93,19 @@ export function createMemoryChannel(options: { readonly now?: () => number } = {
     return memory !== undefined && memory.forgetAt > now() ? memory : undefined;
   }
 
+  function forget(name: string): void {
+    characters -= remembered.get(name)?.characters ?? 0;
+    remembered.delete(name);
+    const topic = topics.get(name);
+    if (topic === undefined) return;
+    topic.memory = undefined;
+    dropIfIdle(name, topic);
+  }
+
   function sweep(): void {
     for (const [name, memory] of remembered) {
       if (memory.forgetAt > now()) break;
-      remembered.delete(name);
-      const topic = topics.get(name);
-      if (topic === undefined) continue;
-      topic.memory = undefined;
-      dropIfIdle(name, topic);
+      forget(name);
     }
     if (remembered.size > 0) return;
     clearInterval(sweepTimer);

@@ -37,19 +37,26 @@ export function createHttpFleetProtocol(options: {
     schema: z.ZodType<T>,
     limits: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
   ): Promise<T> {
+    const { signal } = limits;
+    const given = new AbortController();
+    const giveUp = () => given.abort();
+    if (signal?.aborted) giveUp();
+    signal?.addEventListener('abort', giveUp);
     const timeout = AbortSignal.timeout(limits.timeoutMs ?? callTimeoutMs);
-    const signal = limits.signal ? AbortSignal.any([limits.signal, timeout]) : timeout;
     const response = await fetch(`${base}/${name}`, {
       method: 'POST',
       headers,
       body: JSON.stringify(body),
-      signal,
-    }).catch((cause: unknown) => {
-      throw new ProblemError(
-        'unavailable',
-        `The api at ${options.url} could not be reached: ${reasonOf(cause)}`,
-      );
-    });
+      signal: AbortSignal.any([given.signal, timeout]),
+    })
+      .catch((cause: unknown) => {
+        throw new ProblemError(
+          'unavailable',
+          `The api at ${options.url} could not be reached: ${reasonOf(cause)}`,
+        );
+      })
+      // An answer that has begun is read to its end: it may hold a job, which then can be given back.
+      .finally(() => signal?.removeEventListener('abort', giveUp));
     if (!response.ok) throw await problemOf(response);
     return schema.parse(await response.json());
   }

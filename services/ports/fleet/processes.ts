@@ -172,8 +172,8 @@ class ProcessFleet implements Fleet {
     if (!runner || instance.failure) return;
     if (runner.phase === 'failed' && runner.failure) {
       this.#fail(instance, runner.failure, runner.setupLogs);
-    } else if (runner.broken !== null && !instance.stopped) {
-      // Gone for everybody else; its runner still has to tell what became of the jobs.
+    } else if (runner.broken !== null && this.#instances.has(instance.id)) {
+      // Gone for everybody else, also where it was draining; its runner still has to tell what became of the jobs.
       this.#instances.delete(instance.id);
       this.#leave(this.#killAndDrain(instance));
     }

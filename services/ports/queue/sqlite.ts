@@ -196,6 +196,9 @@ interface Row {
   readonly dueAt: number;
 }
 
+/** How long a message may be missing on disk: most are received and removed before that, and never written. */
+const copyMs = 25;
+
 /** The queue's copy on disk, and what it lacks yet. */
 function createCopy(database: DatabaseSync) {
   const insert = database.prepare(
@@ -210,7 +213,7 @@ function createCopy(database: DatabaseSync) {
     if (isScheduled) return;
     isScheduled = true;
     // Not unref'd: a process that ends by itself has written everything.
-    setImmediate(flush);
+    setTimeout(flush, copyMs);
   }
 
   function flush(): void {

@@ -10,6 +10,8 @@ const maxGroupCharacters = 4 * 1024 * 1024;
 const gatherMs = 5;
 /** While changes keep coming: each call costs writes and reads of its own, however many changes it gets. */
 const spacingMs = 50;
+/** How often changes that every consumer has passed are removed: many at once cost little more than one. */
+const trimMs = 1000;
 /** A handler that threw is called again after this, doubled each time up to the longest. */
 const firstRetryMs = 100;
 const longestRetryMs = 10_000;
@@ -155,6 +157,7 @@ function createReader(database: DatabaseSync): Reader {
   );
   // Consumers mostly move in step: the second one gets the group that was parsed for the first.
   let latest: Group | undefined;
+  let isTrimDue = false;
   return {
     read(after) {
       if (latest?.after !== after) latest = readGroup(after);
@@ -169,7 +172,12 @@ function createReader(database: DatabaseSync): Reader {
     },
     advance(name, position) {
       move.run(position, name);
-      trim.run();
+      if (isTrimDue) return;
+      isTrimDue = true;
+      setTimeout(() => {
+        isTrimDue = false;
+        if (database.isOpen) trim.run();
+      }, trimMs).unref();
     },
   };
 

@@ -77,7 +77,8 @@ export function columnsOf(item: Item): (string | number | null)[] {
   return columns;
 }
 
-const columnNames = [...indexNames.flatMap((name) => [`${name}_pk`, `${name}_sk`]), 'expires_at'];
+/** The columns that `columnsOf` gives values for. */
+export const columnNames = [...indexNames.flatMap((name) => [`${name}_pk`, `${name}_sk`]), 'expires_at'];
 
 /** A statement that is prepared once, whose rows come as arrays and whose parameters are in order. */
 export interface Statement<Row> {
@@ -113,10 +114,6 @@ export function prepareWrites(database: DatabaseSync) {
        VALUES (?, ?, ?, ${columnNames.map(() => '?').join(', ')})`,
     ),
     updateBody: prepare(database, 'UPDATE items SET body = ? WHERE id = ?'),
-    updateAll: prepare(
-      database,
-      `UPDATE items SET body = ?, ${columnNames.map((name) => `${name} = ?`).join(', ')} WHERE id = ?`,
-    ),
     remove: prepare(database, 'DELETE FROM items WHERE id = ?'),
     expired: prepare<[number, string, string, string]>(
       database,

@@ -8,14 +8,17 @@ import {
   ConflictError,
   type IndexName,
   type Item,
+  type Key,
   LimitError,
   type Page,
   type QueryOptions,
   type Table,
   type WriteOp,
 } from './port.ts';
+import { startCheckpoints, writerCheckpointPages } from './sqlite-checkpoints.ts';
 import { createSqliteFeed } from './sqlite-feed.ts';
 import {
+  columnNames,
   columnsOf,
   decodeItem,
   type EncodedItem,
@@ -30,6 +33,8 @@ import {
 /** How often expired items are looked for, and how many one transaction removes. */
 const sweepMs = 60_000;
 const sweepItems = 200;
+/** Commits after which a thread of its own takes over the checkpoints. */
+const commitsWorthAThread = 500;
 
 export interface SqliteTableOptions {
   /** The database's file; its folder is made where there is none. */
@@ -38,6 +43,8 @@ export interface SqliteTableOptions {
   readonly synchronous?: 'normal' | 'full';
   /** Epoch milliseconds. */
   readonly now?: () => number;
+  /** Which items' changes the feed carries, as the filter of a stream does in the cloud. @default all */
+  readonly recordsChange?: (key: Key) => boolean;
   /** Told of each call of a change handler that threw; it is called again later. */
   readonly onConsumerError?: (consumer: string, error: unknown) => void;
 }
@@ -45,6 +52,7 @@ export interface SqliteTableOptions {
 interface StoredItem {
   readonly id: number;
   readonly body: string;
+  readonly item: Item;
 }
 
 /**
@@ -52,11 +60,14 @@ interface StoredItem {
  * @throws Error whose message names the file and says how to mend it
  */
 export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed {
-  const { path, synchronous = 'normal', now = Date.now } = options;
+  const { path, synchronous = 'normal', now = Date.now, recordsChange = () => true } = options;
   const database = openSqliteFile(path, tableFormat, synchronous);
   const statements = prepareWrites(database);
   const prepareOnce = statementCache(database);
   const feed = createSqliteFeed(database, options.onConsumerError ?? reportConsumerError);
+  database.exec(`PRAGMA wal_autocheckpoint=${writerCheckpointPages}`);
+  let checkpoints: { stop(): Promise<void> } | undefined;
+  let commits = 0;
   let sweptAt = 0;
 
   /** An expired item is gone for every reader, the conditions of a write included. */
@@ -69,14 +80,13 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     const stored = ops.map((op): StoredItem | undefined => {
       const { pk, sk } = keyOf(op);
       const row = statements.find.get(pk, sk);
-      return row === undefined ? undefined : { id: row[0], body: row[1] };
+      if (row === undefined) return undefined;
+      return { id: row[0], body: row[1], item: decodeItem(pk, sk, row[1]) };
     });
     const failed: number[] = [];
     ops.forEach((op, at) => {
       if (op.when === undefined) return;
-      const { pk, sk } = keyOf(op);
-      const row = stored[at];
-      const item = row === undefined ? undefined : live(decodeItem(pk, sk, row.body));
+      const item = stored[at] && live(stored[at].item);
       if (!holds(op.when, item)) failed.push(at);
     });
     if (failed.length > 0) throw new ConflictError(failed);
@@ -95,14 +105,24 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
       // As in DynamoDB's streams, a put that changes nothing is no change.
       else if (stored.body === body) return false;
       else if (stored.body.startsWith(head)) statements.updateBody.run(body, stored.id);
-      else statements.updateAll.run(body, ...columnsOf(op.item), stored.id);
-      statements.recordChange.run(pk, sk, stored?.body ?? null, body);
+      else updateMoved(op.item, stored, body);
+      if (recordsChange(op.item)) statements.recordChange.run(pk, sk, stored?.body ?? null, body);
       return true;
     }
     if (op.op !== 'delete' || stored === undefined) return false;
     statements.remove.run(stored.id);
-    statements.recordChange.run(pk, sk, stored.body, null);
+    if (recordsChange(op.key)) statements.recordChange.run(pk, sk, stored.body, null);
     return true;
+  }
+
+  /** Sets only the columns that change: SQLite writes anew each index whose columns it is told to set. */
+  function updateMoved(item: Item, stored: StoredItem, body: string): void {
+    const before = columnsOf(stored.item);
+    const columns = columnsOf(item);
+    const values = columns.filter((value, at) => value !== before[at]);
+    let set = 'body = ?';
+    for (const [at, name] of columnNames.entries()) if (columns[at] !== before[at]) set += `, ${name} = ?`;
+    prepareOnce(`UPDATE items SET ${set} WHERE id = ?`).run(body, ...values, stored.id);
   }
 
   function transact<T>(work: () => T): T {
@@ -131,7 +151,7 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
       const rows = statements.expired.all(Math.floor(now() / 1000), sweepItems);
       for (const [id, pk, sk, body] of rows) {
         statements.remove.run(id);
-        statements.recordChange.run(pk, sk, body, null);
+        if (recordsChange({ pk, sk })) statements.recordChange.run(pk, sk, body, null);
       }
       return rows.length;
     });
@@ -166,11 +186,14 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
       const encoded = ops.map((op) => (op.op === 'put' ? encodeItem(op.item) : undefined));
       assertSizes(encoded);
       if (transact(() => commitOps(ops, encoded))) feed.notify();
+      // A table that is little written to needs no thread for it.
+      if (++commits === commitsWorthAThread) checkpoints = startCheckpoints(path);
       sweepNowAndThen();
     },
 
     async close() {
       await feed.stop();
+      await checkpoints?.stop();
       if (database.isOpen) database.close();
     },
   };
