@@ -8,6 +8,9 @@ import type { Models } from '../data/models.ts';
 /** Versions that are kept at hand with their compiled schemas. They never change, so they never go stale. */
 const cachedVersions = 500;
 
+/** For how long a version that is named by its id is run under the model's settings as they were. */
+const freshMs = 1000;
+
 /** A version, with the model that it is used through and what it takes. */
 export interface Runnable {
   readonly model: Model;
@@ -19,6 +22,7 @@ export interface Runnable {
 export class Catalogue {
   readonly #models: Models;
   readonly #cache = new Map<string, Pick<Runnable, 'version' | 'contract'>>();
+  readonly #recent = new Map<string, { readonly model: Model; readonly readAt: number }>();
   /** By account and version id: the model of the account's own that the id alone stands for. */
   readonly #ownModels = new Map<string, string>();
 
@@ -30,12 +34,16 @@ export class Catalogue {
   async model(name: string, account: string): Promise<Model> {
     const model = await this.#models.get(name);
     if (!model || !mayRead(model, account)) throw notFound(`There is no model ${name}.`);
+    if (this.#recent.size >= cachedVersions) this.#recent.clear();
+    this.#recent.set(name, { model, readAt: performance.now() });
     return model;
   }
 
-  /** @throws ProblemError `not_found` */
+  /** What the model says may be a moment old: the version that was asked for is the same. @throws ProblemError `not_found` */
   async version(name: string, id: string, account: string): Promise<Runnable> {
-    const model = await this.model(name, account);
+    const recent = this.#recent.get(name);
+    const isFresh = recent !== undefined && performance.now() - recent.readAt < freshMs;
+    const model = isFresh && mayRead(recent.model, account) ? recent.model : await this.model(name, account);
     const known = await this.#load(name, id);
     if (!known) throw notFound(`The model ${name} has no version ${id}.`);
     return { model, ...known };

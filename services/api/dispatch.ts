@@ -53,6 +53,8 @@ export class Dispatch {
   readonly #channel: Channel;
   readonly #now: () => number;
   readonly #followed = new Map<string, Followed>();
+  /** Jobs as they were when this process leased them out: mostly they are so still when they end. */
+  readonly #leased = new Map<string, Job>();
   readonly #watched = new Map<string, string>();
   #demandChanged = true;
   #demandWaiters = new Set<() => void>();
@@ -123,6 +125,7 @@ export class Dispatch {
       if (!decided) continue;
       if (decided.kind === 'refused') return undefined;
       const { kind, version, attempt } = decided.job;
+      remember(this.#leased, id, decided.job);
       return {
         id,
         attempt,
@@ -229,6 +232,7 @@ export class Dispatch {
       },
       result,
       pool,
+      this.#takeLeased(ref),
     );
     if (applied?.changed) {
       this.#followed.delete(ref.id);
@@ -241,6 +245,13 @@ export class Dispatch {
       return;
     }
     throw staleAttempt(ref.id);
+  }
+
+  #takeLeased({ id, attempt }: JobRef): Job | undefined {
+    const leased = this.#leased.get(id);
+    if (leased?.attempt !== attempt) return undefined;
+    this.#leased.delete(id);
+    return leased;
   }
 
   async #giveBack(pool: string, ref: JobRef): Promise<void> {

@@ -36,6 +36,7 @@ export class JobFlow {
    * Applies an event and lets everybody know. A job that was put back is enqueued anew.
    * @param result stored in the same write where the job ends
    * @param pool where given, a job of another pool is as good as none
+   * @param known the job as it was read a moment ago, which saves to read it again
    * @returns the job as it is now and whether the event changed it; undefined where there is no such job
    */
   async apply(
@@ -43,8 +44,9 @@ export class JobFlow {
     event: JobEvent,
     result?: Result,
     pool?: string,
+    known?: Job,
   ): Promise<{ job: Job; changed: boolean } | undefined> {
-    const before = await this.jobs.get(id);
+    const before = known ?? (await this.jobs.get(id));
     if (!before || (pool !== undefined && before.pool !== pool)) return undefined;
     const decided = await this.jobs.applyTo(before, event, result);
     if (!decided) return await this.apply(id, event, result, pool);

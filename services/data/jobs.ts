@@ -272,9 +272,9 @@ export class Jobs {
   }
 }
 
-/** Whether a key is that of a job's row, whose changes are what metering follows. */
-export function isJobRow({ sk }: Pick<Key, 'sk'>): boolean {
-  return sk === 'JOB';
+/** Whether an item is the row of a job that has ended: the change that metering follows. */
+export function isEndedJob({ sk, data }: Pick<Item, 'sk' | 'data'>): boolean {
+  return sk === 'JOB' && hasEnded(data.status as Job['status']);
 }
 
 function jobPartition(id: string): string {

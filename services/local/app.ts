@@ -10,7 +10,7 @@ import { hashToken } from '../core/ids.ts';
 import { defaultPolicy } from '../core/scaling.ts';
 import { Accounts } from '../data/accounts.ts';
 import { JobFlow } from '../data/job-flow.ts';
-import { isJobRow, Jobs } from '../data/jobs.ts';
+import { isEndedJob, Jobs } from '../data/jobs.ts';
 import { Models } from '../data/models.ts';
 import { Pools } from '../data/pools.ts';
 import { startDirector } from '../director/app.ts';
@@ -80,7 +80,7 @@ async function compose(
   const table = openSqliteTable({
     path: join(home.root, 'mimeo.db'),
     synchronous: env.MIMEO_SQLITE_SYNCHRONOUS,
-    recordsChange: isJobRow,
+    recordsChange: isEndedJob,
   });
   closers.push(() => table.close());
   const queue = openSqliteQueue({ path: join(home.root, 'queue.db') });

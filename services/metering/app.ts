@@ -1,6 +1,6 @@
 import { hasEnded, type Job } from '../core/job.ts';
 import { billingMonth, type UsageRecord, usageRecordOf } from '../core/usage.ts';
-import { isJobRow } from '../data/jobs.ts';
+import { isEndedJob } from '../data/jobs.ts';
 import { fromStored, timeKey, toStored } from '../data/stored.ts';
 import {
   type Change,
@@ -34,11 +34,11 @@ export function createMetering(table: Table): ChangeConsumer {
 
 function endedJobs(changes: readonly Change[]): readonly Job[] {
   const ended = new Map<string, Job>();
-  for (const { key, before, after } of changes) {
-    if (!isJobRow(key) || !after) continue;
+  for (const { before, after } of changes) {
+    if (!after || !isEndedJob(after)) continue;
     const job = fromStored<Job>(after);
     const had = before && hasEnded(fromStored<Job>(before).status);
-    if (hasEnded(job.status) && !had) ended.set(job.id, job);
+    if (!had) ended.set(job.id, job);
   }
   return [...ended.values()];
 }

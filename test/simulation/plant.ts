@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { Dispatch } from '../../services/api/dispatch.ts';
 import type { Pool } from '../../services/core/pool.ts';
 import { JobFlow } from '../../services/data/job-flow.ts';
-import { isJobRow, Jobs } from '../../services/data/jobs.ts';
+import { isEndedJob, Jobs } from '../../services/data/jobs.ts';
 import { Pools } from '../../services/data/pools.ts';
 import { createMetering } from '../../services/metering/app.ts';
 import { createMemoryChannel } from '../../services/ports/channel/memory.ts';
@@ -59,7 +59,7 @@ export async function openPlant(folder: string, clock: { now: number }, faults: 
   const table = openSqliteTable({
     path: join(folder, 'mimeo.db'),
     now,
-    recordsChange: isJobRow,
+    recordsChange: isEndedJob,
     onConsumerError: () => undefined,
   });
   const queue = openSqliteQueue({ path: join(folder, 'queue.db') });

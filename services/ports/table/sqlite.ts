@@ -8,7 +8,6 @@ import {
   ConflictError,
   type IndexName,
   type Item,
-  type Key,
   LimitError,
   type Page,
   type QueryOptions,
@@ -43,8 +42,11 @@ export interface SqliteTableOptions {
   readonly synchronous?: 'normal' | 'full';
   /** Epoch milliseconds. */
   readonly now?: () => number;
-  /** Which items' changes the feed carries, as the filter of a stream does in the cloud. @default all */
-  readonly recordsChange?: (key: Key) => boolean;
+  /**
+   * Which changes the feed carries, by the item that was written or deleted, as the filter of a stream does in the
+   * cloud. @default all
+   */
+  readonly recordsChange?: (item: Item) => boolean;
   /** Told of each call of a change handler that threw; it is called again later. */
   readonly onConsumerError?: (consumer: string, error: unknown) => void;
 }
@@ -111,7 +113,7 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     }
     if (op.op !== 'delete' || stored === undefined) return false;
     statements.remove.run(stored.id);
-    if (recordsChange(op.key)) statements.recordChange.run(pk, sk, stored.body, null);
+    if (recordsChange(stored.item)) statements.recordChange.run(pk, sk, stored.body, null);
     return true;
   }
 
@@ -151,7 +153,7 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
       const rows = statements.expired.all(Math.floor(now() / 1000), sweepItems);
       for (const [id, pk, sk, body] of rows) {
         statements.remove.run(id);
-        if (recordsChange({ pk, sk })) statements.recordChange.run(pk, sk, body, null);
+        if (recordsChange(decodeItem(pk, sk, body))) statements.recordChange.run(pk, sk, body, null);
       }
       return rows.length;
     });
@@ -237,36 +239,56 @@ function queryPage(
     throw new LimitError(`A query's limit is a whole number from 1 to 1000, not ${limit}`);
   }
   const columns = queryColumns(index);
-  const where = [`${columns.pk} = ?`, '(expires_at IS NULL OR expires_at > ?)'];
   const parameters: (string | number)[] = [pk, nowSeconds];
-  if (after !== undefined) {
-    where.push(`${columns.sk} > ?`);
-    parameters.push(after);
-  }
-  if (before !== undefined) {
-    where.push(`${columns.sk} < ?`);
-    parameters.push(before);
-  }
+  if (after !== undefined) parameters.push(after);
+  if (before !== undefined) parameters.push(before);
   if (cursor !== undefined) {
-    const place = decodeCursor(cursor, columns.tie === undefined ? ['string'] : ['string', 'number']);
-    const beyond = descending ? '<' : '>';
-    where.push(
-      columns.tie === undefined
-        ? `${columns.sk} ${beyond} ?`
-        : `(${columns.sk}, ${columns.tie}) ${beyond} (?, ?)`,
-    );
-    parameters.push(...place);
+    parameters.push(...decodeCursor(cursor, columns.tie === undefined ? ['string'] : ['string', 'number']));
   }
-  const direction = descending ? 'DESC' : 'ASC';
-  const order = [columns.sk, columns.tie].filter((name) => name !== undefined);
-  const rows = prepareOnce<QueryRow>(
-    `SELECT id, pk, sk, ${columns.sk}, body FROM items WHERE ${where.join(' AND ')}
-     ORDER BY ${order.map((name) => `${name} ${direction}`).join(', ')} LIMIT ? + 0`,
-  ).all(...parameters, limit + 1);
+  const hasBounds = {
+    after: after !== undefined,
+    before: before !== undefined,
+    cursor: cursor !== undefined,
+  };
+  const rows = prepareOnce<QueryRow>(querySql(index, hasBounds, descending)).all(...parameters, limit + 1);
   const items = rows.slice(0, limit).map(([, itemPk, itemSk, , body]) => decodeItem(itemPk, itemSk, body));
   const last = rows.length > limit ? rows[limit - 1] : undefined;
   if (last === undefined) return { items, next: undefined };
   return { items, next: encodeCursor(columns.tie === undefined ? [last[3]] : [last[3], last[0]]) };
+}
+
+const querySqls = new Map<string, string>();
+
+/** The SQL of a query's shape, of which there are few. */
+function querySql(
+  index: IndexName | undefined,
+  has: { readonly after: boolean; readonly before: boolean; readonly cursor: boolean },
+  descending: boolean,
+): string {
+  const shape = `${index} ${has.after} ${has.before} ${has.cursor} ${descending}`;
+  let sql = querySqls.get(shape);
+  if (sql === undefined) {
+    sql = makeQuerySql(index, has, descending);
+    querySqls.set(shape, sql);
+  }
+  return sql;
+}
+
+function makeQuerySql(
+  index: IndexName | undefined,
+  has: { readonly after: boolean; readonly before: boolean; readonly cursor: boolean },
+  descending: boolean,
+): string {
+  const { pk, sk, tie } = queryColumns(index);
+  const beyond = descending ? '<' : '>';
+  const where = [`${pk} = ?`, '(expires_at IS NULL OR expires_at > ?)'];
+  if (has.after) where.push(`${sk} > ?`);
+  if (has.before) where.push(`${sk} < ?`);
+  if (has.cursor) where.push(tie === undefined ? `${sk} ${beyond} ?` : `(${sk}, ${tie}) ${beyond} (?, ?)`);
+  const direction = descending ? 'DESC' : 'ASC';
+  const order = [sk, tie].filter((name) => name !== undefined).map((name) => `${name} ${direction}`);
+  return `SELECT id, pk, sk, ${sk}, body FROM items WHERE ${where.join(' AND ')}
+    ORDER BY ${order.join(', ')} LIMIT ? + 0`;
 }
 
 function reportConsumerError(consumer: string, error: unknown): void {
