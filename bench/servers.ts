@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import packageJson from '../package.json' with { type: 'json' };
 import type { LaunchSpec } from '../services/registrar/source.ts';
 
 /** How often a server that boots is asked whether it is there, milliseconds: the error of a boot's time. */
@@ -76,10 +77,9 @@ export async function startMimeo(options: {
   readonly profileFolder?: string;
   readonly say: (line: string) => void;
 }): Promise<MimeoServer> {
-  const main = join(import.meta.dirname, '../services/local/main.ts');
   const { profileFolder } = options;
   const profiling = profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [];
-  const child = spawn(process.execPath, [...profiling, main], {
+  const child = spawn(process.execPath, [...profiling, ...startArguments()], {
     env: {
       ...process.env,
       MIMEO_HOME: options.home,
@@ -121,6 +121,13 @@ async function readyUrl(child: ChildProcess, say: (line: string) => void): Promi
   } finally {
     left.abort();
   }
+}
+
+/** What `npm start` gives to node: what is measured is what a user runs. */
+function startArguments(): readonly string[] {
+  const [command, ...words] = packageJson.scripts.start.split(' ');
+  if (command !== 'node') throw new Error(`npm start is not node but ${command}`);
+  return words.map((word) => (word.endsWith('.ts') ? join(import.meta.dirname, '..', word) : word));
 }
 
 /** Removes what an earlier run has recorded; versions and installed environments stay. */

@@ -1,6 +1,5 @@
 import type { MiddlewareHandler } from 'hono';
 import { ProblemError } from '../core/errors.ts';
-import { hashToken } from '../core/ids.ts';
 import type { Accounts } from '../data/accounts.ts';
 import type { Caller } from './predictions.ts';
 
@@ -21,14 +20,13 @@ export function authenticate(accounts: Accounts, now: () => number): MiddlewareH
   const cache = new Map<string, { readonly caller: Caller; readonly until: number }>();
 
   async function find(secret: string): Promise<Caller> {
-    const hash = hashToken(secret);
-    const cached = cache.get(hash);
+    const cached = cache.get(secret);
     if (cached && cached.until > now()) return cached.caller;
     const token = await accounts.findToken(secret);
     if (!token || token.revokedAt !== null) throw unauthenticated('The API token is not valid.');
     if (cache.size >= cacheLimit) cache.clear();
     const caller = { account: token.account, token: token.id };
-    cache.set(hash, { caller, until: now() + trustedMs });
+    cache.set(secret, { caller, until: now() + trustedMs });
     return caller;
   }
 

@@ -53,8 +53,6 @@ export class Dispatch {
   readonly #channel: Channel;
   readonly #now: () => number;
   readonly #followed = new Map<string, Followed>();
-  /** Jobs as they were when this process leased them out: mostly they are so still when they end. */
-  readonly #leased = new Map<string, Job>();
   readonly #watched = new Map<string, string>();
   #demandChanged = true;
   #demandWaiters = new Set<() => void>();
@@ -117,15 +115,15 @@ export class Dispatch {
 
   /** Leases one job; undefined where it does not wait any more or is not the pool's. */
   async #leaseJob(pool: string, id: string, instance: string): Promise<Assignment | undefined> {
-    for (;;) {
-      const record = await this.#flow.jobs.record(id);
+    for (let known = this.#flow.jobs.recent(id); ; known = undefined) {
+      const record = known ?? (await this.#flow.jobs.record(id));
       if (record?.job.pool !== pool) return undefined;
       const event = { type: 'leased', at: this.#now(), instance, leaseMs: leaseSeconds * 1000 } as const;
       const decided = await this.#flow.jobs.applyTo(record.job, event);
       if (!decided) continue;
+      if (decided.kind === 'refused' && known) continue;
       if (decided.kind === 'refused') return undefined;
       const { kind, version, attempt } = decided.job;
-      remember(this.#leased, id, decided.job);
       return {
         id,
         attempt,
@@ -232,7 +230,7 @@ export class Dispatch {
       },
       result,
       pool,
-      this.#takeLeased(ref),
+      this.#flow.jobs.recent(ref.id)?.job,
     );
     if (applied?.changed) {
       this.#followed.delete(ref.id);
@@ -245,13 +243,6 @@ export class Dispatch {
       return;
     }
     throw staleAttempt(ref.id);
-  }
-
-  #takeLeased({ id, attempt }: JobRef): Job | undefined {
-    const leased = this.#leased.get(id);
-    if (leased?.attempt !== attempt) return undefined;
-    this.#leased.delete(id);
-    return leased;
   }
 
   async #giveBack(pool: string, ref: JobRef): Promise<void> {

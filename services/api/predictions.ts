@@ -182,7 +182,9 @@ export class Predictions {
       for (;;) {
         const leftMs = until - performance.now();
         await doorbell.wait(Math.min(leftMs, secondLookMs));
-        const record = await this.#parts.flow.jobs.record(id);
+        const recent = this.#parts.flow.jobs.recent(id);
+        const hasItEnded = recent !== undefined && hasEnded(recent.job.status);
+        const record = hasItEnded ? recent : await this.#parts.flow.jobs.record(id);
         if (record && hasEnded(record.job.status)) return record;
         if (leftMs <= secondLookMs || hasLeft()) return undefined;
       }

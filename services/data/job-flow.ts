@@ -50,6 +50,8 @@ export class JobFlow {
     if (!before || (pool !== undefined && before.pool !== pool)) return undefined;
     const decided = await this.jobs.applyTo(before, event, result);
     if (!decided) return await this.apply(id, event, result, pool);
+    // What was known may be out of date; only what is stored can refuse.
+    if (decided.kind === 'refused' && known) return await this.apply(id, event, result, pool);
     if (decided.kind === 'refused') return { job: before, changed: false };
     await this.#announce(before, decided.job);
     return { job: decided.job, changed: true };

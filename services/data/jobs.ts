@@ -16,6 +16,8 @@ import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** Payload values longer than this (JSON characters) live in Objects, not in the Table. */
 const inlineCharacters = 8 * 1024;
+/** Small jobs that a process keeps at hand after it has written them. */
+const recentJobs = 512;
 /** How long a heartbeat's item outlives its lease. */
 const heartbeatKeptSeconds = 3600;
 
@@ -56,6 +58,7 @@ export interface Heartbeat {
 export class Jobs {
   readonly #table: Table;
   readonly #objects: Objects;
+  readonly #recent = new Map<string, JobRecord>();
 
   constructor(table: Table, objects: Objects) {
     this.#table = table;
@@ -69,6 +72,15 @@ export class Jobs {
       { op: 'put', item: jobItem(job), when: { absent: true } },
       { op: 'put', item: payloadItem(job, 'INPUT', { value: stored, ...options }) },
     ]);
+    if (isInline(stored)) this.#remember({ job, input, result: undefined, ...options });
+  }
+
+  /**
+   * A job as this process wrote it last, where it did so lately: the truth unless another process was faster. Good
+   * enough for a conditional write, and for what has ended.
+   */
+  recent(id: string): JobRecord | undefined {
+    return this.#recent.get(id);
   }
 
   async get(id: string): Promise<Job | undefined> {
@@ -140,9 +152,15 @@ export class Jobs {
     ];
     // What is put back must not be shown at the same moment.
     if (isPutBack) ops.push({ op: 'check', key: heartbeatKey(job.id), when: asRead(heartbeat) });
-    if (result && hasEnded(decided.job.status)) ops.push(await this.#resultOp(job, event.type, result));
+    const resultOp =
+      result && hasEnded(decided.job.status) ? await this.#resultOp(job, event.type, result) : undefined;
+    if (resultOp) ops.push(resultOp);
+    const known = this.#recent.get(job.id);
+    this.#recent.delete(job.id);
     try {
       await this.#table.write(ops);
+      if (known && !resultOp) this.#remember({ ...known, job: decided.job });
+      else if (known && isSmall(resultOp)) this.#remember({ ...known, job: decided.job, result });
       return decided;
     } catch (error) {
       if (error instanceof ConflictError) return undefined;
@@ -158,6 +176,7 @@ export class Jobs {
     const { status, attempt } = job;
     const when = { equals: { status, attempt } };
     const op = await this.#resultOp(job, status, result);
+    this.#recent.delete(job.id);
     try {
       await this.#table.write([{ op: 'check', key: jobKey(job.id), when }, op]);
     } catch (error) {
@@ -233,6 +252,12 @@ export class Jobs {
   }
 
   /** @param writer who writes it: of several at once one wins in the Table, so none may touch another's objects */
+  #remember(record: JobRecord): void {
+    this.#recent.set(record.job.id, record);
+    const oldest = this.#recent.keys().next().value;
+    if (this.#recent.size > recentJobs && oldest !== undefined) this.#recent.delete(oldest);
+  }
+
   async #resultOp(job: Job, writer: JobEvent['type'] | Job['status'], result: Result): Promise<WriteOp> {
     const place = `${result.attempt}-${writer}`;
     const [output, logs] = await Promise.all([
@@ -270,6 +295,15 @@ export class Jobs {
     const object = await this.#objects.get(holder.object);
     return object ? (JSON.parse(await text(object.body)) as T) : null;
   }
+}
+
+function isInline(stored: Value | undefined): boolean {
+  return typeof stored === 'object' && stored !== null && 'inline' in stored;
+}
+
+/** Whether a result is kept in the Table itself. */
+function isSmall(op: WriteOp | undefined): boolean {
+  return op?.op === 'put' && isInline(op.item.data.output) && isInline(op.item.data.logs);
 }
 
 /** Whether an item is the row of a job that has ended: the change that metering follows. */

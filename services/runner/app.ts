@@ -185,11 +185,14 @@ class InstanceRunner implements Runner {
   async #serveSlot(): Promise<void> {
     let reported: Promise<void> = Promise.resolve();
     let next = this.#lease();
+    let asked = newTurn();
     for (;;) {
       const job = await next;
+      const othersWait = !asked.isOver;
       if (!job && this.#closing.signal.aborted) break;
       if (!job) {
         next = this.#lease();
+        asked = newTurn();
         continue;
       }
       const held = this.#hold(job);
@@ -202,8 +205,9 @@ class InstanceRunner implements Runner {
       this.running--;
       const outcome = await this.#conclude(held, ending);
       next = this.#lease();
+      asked = newTurn();
       await reported;
-      reported = outcome ? this.#end(held, outcome, ending) : Promise.resolve();
+      reported = outcome ? this.#end(held, outcome, ending, othersWait) : Promise.resolve();
     }
     await reported;
   }
@@ -260,9 +264,15 @@ class InstanceRunner implements Runner {
     return { status: 'failed', failure: { code, message }, output, predictMs, metrics };
   }
 
-  async #end(held: HeldJob, outcome: ReportedOutcome, { logs, acceptedAfterMs }: CogEnding): Promise<void> {
+  async #end(
+    held: HeldJob,
+    outcome: ReportedOutcome,
+    { logs, acceptedAfterMs }: CogEnding,
+    othersWait: boolean,
+  ): Promise<void> {
     held.fate = 'ended';
-    await turn();
+    // The next one's way to the model goes first; where none waits, nothing stands before this.
+    if (othersWait) await turn();
     await held.delivery.end({ type: 'ended', outcome, logs, acceptedAfterMs });
     this.#release(held);
   }
@@ -355,6 +365,15 @@ class InstanceRunner implements Runner {
   #changedSoon(): void {
     this.#changeTimer ??= setTimeout(() => this.#changed(), changeIntervalMs);
   }
+}
+
+/** Whether the present turn of the event loop is over. */
+function newTurn(): { readonly isOver: boolean } {
+  const state = { isOver: false };
+  setImmediate(() => {
+    state.isOver = true;
+  });
+  return state;
 }
 
 const failureCodeOf = {
