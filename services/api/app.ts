@@ -1,5 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
-import type { HonoRequest } from 'hono';
+import type { HonoRequest, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { createMiddleware } from 'hono/factory';
 import type { Logger } from 'pino';
@@ -73,6 +73,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   let draining = false;
 
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: handleInvalid });
+  if (parts.logger.isLevelEnabled('info')) app.use(logRequests(parts.logger));
   app.onError(handleErrors(parts.logger));
   app.notFound(handleNotFound((path) => methodsOf(app, path)));
   app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens }));
@@ -100,6 +101,18 @@ function document(app: OpenAPIHono<ApiEnv>): void {
     info: { title: 'Mimeo', version: '1.0.0', description: "Replicate's HTTP API, on your own machines." },
     security: [{ bearer: [] }],
   });
+}
+
+/** One line a request: what was asked, how it ended and how long that took; never a body, a query or a token. */
+function logRequests(logger: Logger): MiddlewareHandler<ApiEnv> {
+  return async (context, next) => {
+    const startedAt = performance.now();
+    await next();
+    const { method, path } = context.req;
+    const { account } = context.get('caller') ?? {};
+    const milliseconds = Math.round(performance.now() - startedAt);
+    logger.info({ method, path, status: context.res.status, milliseconds, account }, 'request');
+  };
 }
 
 const archivePath = /^\/v1\/models\/[^/]+\/[^/]+\/versions$/;
