@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { LaunchSpec } from '../services/core/launch.ts';
 import { sharedPoolId } from '../services/core/pool.ts';
 import { Pools } from '../services/data/pools.ts';
 import { openSqliteTable } from '../services/ports/table/sqlite.ts';
-import type { LaunchSpec } from '../services/registrar/source.ts';
 import { predict } from './mimeo-api.ts';
 import { startCog, startMimeo } from './servers.ts';
 import { type Spread, spread } from './summary.ts';

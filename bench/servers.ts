@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import packageJson from '../package.json' with { type: 'json' };
-import type { LaunchSpec } from '../services/registrar/source.ts';
+import type { LaunchSpec } from '../services/core/launch.ts';
 
 /** How often a server that boots is asked whether it is there, milliseconds: the error of a boot's time. */
 const askAgainMs = 5;

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { parseEnvironment } from '../core/environment.ts';
 
 const seconds = z.coerce.number().positive();
 
@@ -39,11 +40,5 @@ export type LocalEnv = z.infer<typeof schema>;
 
 /** @throws Error with a line for each mistake */
 export function parseLocalEnv(env: NodeJS.ProcessEnv): LocalEnv {
-  const parsed = schema.safeParse(env);
-  if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.map(({ path, message }) => {
-    const name = String(path[0]);
-    return `  ${name}=${JSON.stringify(env[name])}: ${message}`;
-  });
-  throw new Error(`The environment is not right:\n${lines.join('\n')}`);
+  return parseEnvironment(schema, env, (name, message) => `${name}=${JSON.stringify(env[name])}: ${message}`);
 }

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { ProblemError } from '../core/errors.ts';
 import { versionIdPattern } from '../core/ids.ts';
+import type { LaunchSpec } from '../core/launch.ts';
 import type { BuiltVersion } from '../core/version.ts';
 import { type CogYaml, parseCogYaml } from './cog-yaml.ts';
 import { withProgress } from './command.ts';
@@ -19,14 +20,6 @@ import { unpack } from './unpack.ts';
 
 /** Told what is being done, at least every two seconds while something takes long. */
 export type Progress = (message: string) => void;
-
-/** How to start an instance. The variable PORT is left to the caller. */
-export interface LaunchSpec {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-}
 
 export interface SourceRegistrarOptions {
   /** Where versions and environments are kept. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseEnvironment } from '../core/environment.ts';
 
 const seconds = z.coerce.number().positive();
 
@@ -30,12 +31,10 @@ export type RunnerEnv = z.infer<typeof schema>;
 
 /** @throws Error with a line for each mistake */
 export function parseRunnerEnv(env: NodeJS.ProcessEnv): RunnerEnv {
-  const parsed = schema.safeParse(env);
-  if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.map(({ path, message }) => {
-    const name = String(path[0]);
-    // What was set may be a secret.
-    return `  ${name}${env[name] === undefined ? ' is missing' : `: ${message}`}`;
-  });
-  throw new Error(`The environment is not right:\n${lines.join('\n')}`);
+  // What was set may be a secret.
+  return parseEnvironment(
+    schema,
+    env,
+    (name, message) => `${name}${env[name] === undefined ? ' is missing' : `: ${message}`}`,
+  );
 }

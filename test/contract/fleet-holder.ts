@@ -1,4 +1,5 @@
-import { createProcessFleet, type LaunchSpec } from '../../services/ports/fleet/processes.ts';
+import type { LaunchSpec } from '../../services/core/launch.ts';
+import { createProcessFleet } from '../../services/ports/fleet/processes.ts';
 import { startRunner } from '../../services/runner/app.ts';
 import { MemoryProtocol } from '../runner/memory-protocol.ts';
 

@@ -5,10 +5,11 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { LaunchSpec } from '../../services/core/launch.ts';
 import type { BuiltVersion } from '../../services/core/version.ts';
 import { defaultCogVersion } from '../../services/registrar/environment.ts';
 import { packFolder } from '../../services/registrar/pack.ts';
-import { type LaunchSpec, SourceRegistrar } from '../../services/registrar/source.ts';
+import { SourceRegistrar } from '../../services/registrar/source.ts';
 import { example, temporaryFolder, temporaryHome, testModel } from './registrar-home.ts';
 
 async function build(

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import type { LaunchSpec } from '../../services/ports/fleet/model-process.ts';
+import type { LaunchSpec } from '../../services/core/launch.ts';
 import { makeGate, startInstance } from './instance.ts';
 import { scriptedModel } from './scripted-model.ts';
 

@@ -2,11 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import {
-  type LaunchSpec,
-  type ModelProcess,
-  startModelProcess,
-} from '../../services/ports/fleet/model-process.ts';
+import type { LaunchSpec } from '../../services/core/launch.ts';
+import { type ModelProcess, startModelProcess } from '../../services/ports/fleet/model-process.ts';
 import { type Runner, type RunnerOptions, startRunner } from '../../services/runner/app.ts';
 import { MemoryProtocol } from './memory-protocol.ts';
 

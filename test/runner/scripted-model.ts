@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LaunchSpec } from '../../services/ports/fleet/model-process.ts';
+import type { LaunchSpec } from '../../services/core/launch.ts';
 import { packFolder } from '../../services/registrar/pack.ts';
 import { SourceRegistrar } from '../../services/registrar/source.ts';
 

@@ -7,9 +7,9 @@ import { ConflictError } from '../../ports/table/port.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { jsonBody, jsonResponse, problems } from '../openapi.ts';
+import { nextUrl } from '../paging.ts';
 import { modelBodySchema, modelRequestSchema, pageOf, versionBodySchema } from '../schemas.ts';
 import { modelBody, versionBody } from '../views.ts';
-import { nextUrl } from './predictions.ts';
 
 /** Models or versions on a page. */
 const pageSize = 25;

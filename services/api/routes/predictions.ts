@@ -5,6 +5,7 @@ import type { Value } from '../../ports/table/port.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { jsonBody, jsonResponse, problems } from '../openapi.ts';
+import { nextUrl } from '../paging.ts';
 import type { CreateHeaders, Predictions } from '../predictions.ts';
 import {
   pageOf,
@@ -140,17 +141,6 @@ export function predictionRoutes(
 /** Only asked for where a wait takes long: to follow a request's signal costs as much as to read its body. */
 function hasLeft({ req }: Context): () => boolean {
   return () => req.raw.signal.aborted;
-}
-
-/** The URL of the page after this one, or null. */
-export function nextUrl(
-  url: string,
-  cursor: string | undefined,
-  query: Readonly<Record<string, string | undefined>> = {},
-): string | null {
-  if (cursor === undefined) return null;
-  const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return `${url}?${new URLSearchParams([...given, ['cursor', cursor]])}`;
 }
 
 function headerParameter(name: string, description: string) {

@@ -16,15 +16,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-
-/** How to start a model's server. The variable PORT is added. */
-export interface LaunchSpec {
-  readonly command: string;
-  readonly args: readonly string[];
-  /** All of its environment: nothing of ours is inherited, so that no credential is. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-}
+import type { LaunchSpec } from '../../core/launch.ts';
 
 /** How a process ended; both null where it could not be started. */
 export interface ProcessExit {

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { LaunchSpec } from '../../core/launch.ts';
 import type { Instance, Pool } from '../../core/pool.ts';
-import { type LaunchSpec, type ModelProcess, type ProcessExit, startModelProcess } from './model-process.ts';
+import { type ModelProcess, type ProcessExit, startModelProcess } from './model-process.ts';
 import type { Fleet } from './port.ts';
-
-export type { LaunchSpec } from './model-process.ts';
 
 /** What a runner needs to know of the instance that it feeds. */
 interface StartedInstance {
