@@ -81,7 +81,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   streamRoutes(app, { jobs: flow.jobs, channel, signingKey, now });
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
   // What is registered above needs no token; what follows does.
-  app.use('/v1/*', authenticate(accounts, now), requireJson, limitBody);
+  app.use('/v1/*', authenticate(accounts, now), checkBody);
   predictionRoutes(app, { predictions, catalogue, publicUrl });
   modelRoutes(app, { models, catalogue, hardware, publicUrl, now });
   const { builder, maxSourceBytes } = parts;
@@ -116,19 +116,21 @@ function logRequests(logger: Logger): MiddlewareHandler<ApiEnv> {
 }
 
 const archivePath = /^\/v1\/models\/[^/]+\/[^/]+\/versions$/;
+const jsonType = /^application\/(?:[\w.-]+\+)?json\b/i;
 
-const requireJson = createMiddleware(async (context, next) => {
-  const { method, path } = context.req;
-  const type = context.req.header('content-type');
-  const hasBody = type !== undefined || Number(context.req.header('content-length') ?? 0) > 0;
-  const isJson = /^application\/(?:[\w.-]+\+)?json\b/i.test(type ?? '');
-  if (method !== 'GET' && hasBody && !isJson && !archivePath.test(path)) {
+/** Refuses a body that is not JSON or too long, but for the archive of a model's source. */
+const checkBody = createMiddleware(async (context, next) => {
+  const { req } = context;
+  if (archivePath.test(req.path)) return await next();
+  const type = req.header('content-type');
+  const hasBody = type !== undefined || Number(req.header('content-length') ?? 0) > 0;
+  if (req.method !== 'GET' && hasBody && !jsonType.test(type ?? '')) {
     throw new ProblemError(
       'unsupported_media_type',
       `Send JSON with content-type: application/json, not ${type ?? 'none'}.`,
     );
   }
-  await next();
+  return saysItFits(req) ? await next() : await limitJson(context, next);
 });
 
 const limitJson = bodyLimit({
@@ -138,10 +140,6 @@ const limitJson = bodyLimit({
     throw new ProblemError('payload_too_large', detail);
   },
 });
-
-const limitBody = createMiddleware(async (context, next) =>
-  archivePath.test(context.req.path) || saysItFits(context.req) ? next() : limitJson(context, next),
-);
 
 /** Node holds a body to the length that it was announced with. Looking at the body itself makes every request slower. */
 function saysItFits(request: HonoRequest): boolean {

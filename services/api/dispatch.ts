@@ -68,6 +68,7 @@ export class Dispatch {
   /** Listens for wake-ups; call once before the first director asks. */
   async start(): Promise<void> {
     await this.#channel.subscribe(demandTopic, () => {
+      if (this.#demandChanged) return;
       this.#demandChanged = true;
       for (const wake of this.#demandWaiters) wake();
     });

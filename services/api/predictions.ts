@@ -82,8 +82,9 @@ export class Predictions {
       await this.#parts.flow.create(job, checked, options);
       return await this.#body({ job, input: checked, result: undefined, ...options });
     }
+    // Nobody is told of it before its end is durable, or much later.
     const ended = await this.#endOf(job.id, waitSeconds, hasLeft, async () =>
-      this.#parts.flow.create(job, checked, options),
+      this.#parts.flow.create(job, checked, options, 'soon'),
     );
     return await this.#waited(ended, job.id);
   }

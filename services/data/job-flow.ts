@@ -1,7 +1,7 @@
 import { hasEnded, type Job, type JobEvent } from '../core/job.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
-import type { Value } from '../ports/table/port.ts';
+import type { Durability, Value } from '../ports/table/port.ts';
 import type { CreateOptions, Jobs, Result } from './jobs.ts';
 import { demandTopic, instanceTopic, jobTopic, readProgress } from './progress.ts';
 
@@ -21,8 +21,13 @@ export class JobFlow {
   }
 
   /** @throws ConflictError where a job of this id exists */
-  async create(job: Job, input: { readonly [name: string]: Value }, options: CreateOptions): Promise<void> {
-    await this.jobs.create(job, input, options);
+  async create(
+    job: Job,
+    input: { readonly [name: string]: Value },
+    options: CreateOptions,
+    durability?: Durability,
+  ): Promise<void> {
+    await this.jobs.create(job, input, options, durability);
     await this.enqueue(job);
   }
 

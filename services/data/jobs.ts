@@ -5,6 +5,7 @@ import type { Objects } from '../ports/objects/port.ts';
 import {
   type Condition,
   ConflictError,
+  type Durability,
   type Item,
   type Key,
   type Page,
@@ -66,12 +67,18 @@ export class Jobs {
   }
 
   /** @throws ConflictError where a job of this id exists */
-  async create(job: Job, input: { readonly [name: string]: Value }, options: CreateOptions): Promise<void> {
+  async create(
+    job: Job,
+    input: { readonly [name: string]: Value },
+    options: CreateOptions,
+    durability?: Durability,
+  ): Promise<void> {
     const stored = await this.#storeValue(job, 'input', input);
-    await this.#table.write([
+    const ops: WriteOp[] = [
       { op: 'put', item: jobItem(job), when: { absent: true } },
       { op: 'put', item: payloadItem(job, 'INPUT', { value: stored, ...options }) },
-    ]);
+    ];
+    await this.#table.write(ops, durability);
     if (isInline(stored)) this.#remember({ job, input, result: undefined, ...options });
   }
 
@@ -158,7 +165,8 @@ export class Jobs {
     const known = this.#recent.get(job.id);
     this.#recent.delete(job.id);
     try {
-      await this.#table.write(ops);
+      // A lease that a restart undoes leaves a job that waits, and the model's process has not outlived ours.
+      await this.#table.write(ops, event.type === 'leased' ? 'soon' : 'now');
       if (known && !resultOp) this.#remember({ ...known, job: decided.job });
       else if (known && isSmall(resultOp)) this.#remember({ ...known, job: decided.job, result });
       return decided;

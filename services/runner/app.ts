@@ -204,10 +204,15 @@ class InstanceRunner implements Runner {
       const ending = await this.#cog.run(job, (event) => held.delivery.progress(event), held.cancel.signal);
       this.running--;
       const outcome = await this.#conclude(held, ending);
+      await reported;
+      // What others wait for goes first: the next job's way to the model, or, where none waits, this one's end.
+      if (!othersWait) {
+        reported = this.#end(held, outcome, ending);
+        await turn();
+      }
       next = this.#lease();
       asked = newTurn();
-      await reported;
-      reported = outcome ? this.#end(held, outcome, ending, othersWait) : Promise.resolve();
+      if (othersWait) reported = this.#end(held, outcome, ending, turn());
     }
     await reported;
   }
@@ -264,15 +269,19 @@ class InstanceRunner implements Runner {
     return { status: 'failed', failure: { code, message }, output, predictMs, metrics };
   }
 
+  /**
+   * @param outcome undefined where nothing is to be told
+   * @param after what to wait for first
+   */
   async #end(
     held: HeldJob,
-    outcome: ReportedOutcome,
+    outcome: ReportedOutcome | undefined,
     { logs, acceptedAfterMs }: CogEnding,
-    othersWait: boolean,
+    after?: Promise<unknown>,
   ): Promise<void> {
+    if (!outcome) return;
     held.fate = 'ended';
-    // The next one's way to the model goes first; where none waits, nothing stands before this.
-    if (othersWait) await turn();
+    if (after) await after;
     await held.delivery.end({ type: 'ended', outcome, logs, acceptedAfterMs });
     this.#release(held);
   }

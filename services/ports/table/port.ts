@@ -58,6 +58,13 @@ export class LimitError extends Error {
   override name = 'LimitError';
 }
 
+/**
+ * When a write is acknowledged. `now`: once it survives the death of this process. `soon`: as soon as every reader sees
+ * it, perhaps some milliseconds before it would survive; with it goes what was written later and was not acknowledged
+ * either. For what nobody was told of yet and a restart may undo. An adapter may always take it for `now`.
+ */
+export type Durability = 'now' | 'soon';
+
 export interface QueryOptions {
   /** Only items whose sort key is greater than this (exclusive), in either direction. */
   readonly after?: string;
@@ -101,10 +108,11 @@ export interface Table {
   count(partition: { readonly index?: IndexName; readonly pk: string }, limit: number): Promise<number>;
   /**
    * All of `ops` or none, one op an item.
+   * @param durability @default now
    * @throws ConflictError where a condition does not hold
    * @throws LimitError above `maxWriteOps`, `maxItemBytes` or `maxTransactionBytes`
    */
-  write(ops: readonly WriteOp[]): Promise<void>;
+  write(ops: readonly WriteOp[], durability?: Durability): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -85,7 +85,7 @@ export interface Statement<Row> {
   get(...parameters: (string | number | null)[]): Row | undefined;
   all(...parameters: (string | number | null)[]): Row[];
   iterate(...parameters: (string | number | null)[]): Iterable<Row>;
-  run(...parameters: (string | number | null)[]): { changes: number | bigint };
+  run(...parameters: (string | number | null)[]): { lastInsertRowid: number | bigint };
 }
 
 /**
@@ -107,6 +107,8 @@ export function prepareWrites(database: DatabaseSync) {
     begin: prepare(database, 'BEGIN IMMEDIATE'),
     commit: prepare(database, 'COMMIT'),
     rollback: prepare(database, 'ROLLBACK'),
+    /** Changes where another connection has written: https://sqlite.org/pragma.html#pragma_data_version */
+    dataVersion: prepare<[number]>(database, 'PRAGMA data_version'),
     find: prepare<StoredRow>(database, 'SELECT id, body FROM items WHERE pk = ? AND sk = ?'),
     insert: prepare(
       database,

@@ -6,8 +6,10 @@ import {
   type ChangeFeed,
   type Condition,
   ConflictError,
+  type Durability,
   type IndexName,
   type Item,
+  type Key,
   LimitError,
   type Page,
   type QueryOptions,
@@ -16,6 +18,7 @@ import {
 } from './port.ts';
 import { startCheckpoints, writerCheckpointPages } from './sqlite-checkpoints.ts';
 import { createSqliteFeed } from './sqlite-feed.ts';
+import { createRecentItems, type StoredItem } from './sqlite-recent.ts';
 import {
   columnNames,
   columnsOf,
@@ -32,8 +35,10 @@ import {
 /** How often expired items are looked for, and how many one transaction removes. */
 const sweepMs = 60_000;
 const sweepItems = 200;
-/** Commits after which a thread of its own takes over the checkpoints. */
-const commitsWorthAThread = 500;
+/** Writes after which a thread of its own takes over the checkpoints. */
+const writesWorthAThread = 500;
+/** How long a write that is to be durable soon waits for others to share its commit. */
+const soonMs = 2;
 
 export interface SqliteTableOptions {
   /** The database's file; its folder is made where there is none. */
@@ -51,12 +56,6 @@ export interface SqliteTableOptions {
   readonly onConsumerError?: (consumer: string, error: unknown) => void;
 }
 
-interface StoredItem {
-  readonly id: number;
-  readonly body: string;
-  readonly item: Item;
-}
-
 /**
  * A table in a SQLite file. Calls run to their end before they return: a promise is settled at once.
  * @throws Error whose message names the file and says how to mend it
@@ -69,22 +68,28 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
   const feed = createSqliteFeed(database, options.onConsumerError ?? reportConsumerError);
   database.exec(`PRAGMA wal_autocheckpoint=${writerCheckpointPages}`);
   let checkpoints: { stop(): Promise<void> } | undefined;
-  let commits = 0;
+  const recent = createRecentItems();
+  let dataVersion: number | undefined;
+  let writes = 0;
   let sweptAt = 0;
+  let lateCommit: NodeJS.Timeout | undefined;
 
   /** An expired item is gone for every reader, the conditions of a write included. */
   function live(item: Item): Item | undefined {
     return item.expiresAt !== undefined && item.expiresAt * 1000 <= now() ? undefined : item;
   }
 
+  /** To be called in a transaction: outside of one, another process may have written the item anew. */
+  function find({ pk, sk }: Key): StoredItem | undefined {
+    const known = recent.get(pk, sk);
+    if (known !== undefined) return known;
+    const row = statements.find.get(pk, sk);
+    return row && { id: row[0], body: row[1], item: decodeItem(pk, sk, row[1]) };
+  }
+
   /** @returns whether anything changed */
-  function commitOps(ops: readonly WriteOp[], encoded: readonly (EncodedItem | undefined)[]): boolean {
-    const stored = ops.map((op): StoredItem | undefined => {
-      const { pk, sk } = keyOf(op);
-      const row = statements.find.get(pk, sk);
-      if (row === undefined) return undefined;
-      return { id: row[0], body: row[1], item: decodeItem(pk, sk, row[1]) };
-    });
+  function applyOps(ops: readonly WriteOp[], encoded: readonly (EncodedItem | undefined)[]): boolean {
+    const stored = ops.map((op) => find(keyOf(op)));
     const failed: number[] = [];
     ops.forEach((op, at) => {
       if (op.when === undefined) return;
@@ -103,18 +108,27 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     const { pk, sk } = keyOf(op);
     if (op.op === 'put' && encoded !== undefined) {
       const { head, body } = encoded;
-      if (stored === undefined) statements.insert.run(pk, sk, body, ...columnsOf(op.item));
       // As in DynamoDB's streams, a put that changes nothing is no change.
-      else if (stored.body === body) return false;
-      else if (stored.body.startsWith(head)) statements.updateBody.run(body, stored.id);
-      else updateMoved(op.item, stored, body);
+      if (stored?.body === body) return false;
+      recent.keep({ id: stored?.id ?? insert(op.item, body), body, item: op.item });
+      if (stored?.body.startsWith(head)) statements.updateBody.run(body, stored.id);
+      else if (stored !== undefined) updateMoved(op.item, stored, body);
       if (recordsChange(op.item)) statements.recordChange.run(pk, sk, stored?.body ?? null, body);
       return true;
     }
     if (op.op !== 'delete' || stored === undefined) return false;
-    statements.remove.run(stored.id);
+    remove(pk, sk, stored.id);
     if (recordsChange(stored.item)) statements.recordChange.run(pk, sk, stored.body, null);
     return true;
+  }
+
+  function insert(item: Item, body: string): number {
+    return Number(statements.insert.run(item.pk, item.sk, body, ...columnsOf(item)).lastInsertRowid);
+  }
+
+  function remove(pk: string, sk: string, id: number): void {
+    recent.forget(pk, sk);
+    statements.remove.run(id);
   }
 
   /** Sets only the columns that change: SQLite writes anew each index whose columns it is told to set. */
@@ -127,16 +141,47 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     prepareOnce(`UPDATE items SET ${set} WHERE id = ?`).run(body, ...values, stored.id);
   }
 
-  function transact<T>(work: () => T): T {
-    statements.begin.run();
+  /** Does `work` and commits it, with what was to be durable soon. After an error nothing of it is left. */
+  function transact<T>(work: () => T, durability: Durability = 'now'): T {
+    const isShared = database.isTransaction;
+    if (!isShared) begin();
     try {
       const result = work();
-      statements.commit.run();
+      if (durability === 'now') commit();
+      else lateCommit ??= setTimeout(commitLate, soonMs);
       return result;
     } catch (error) {
-      // SQLite itself rolls back after some failures, such as a full disk.
-      if (database.isTransaction) statements.rollback.run();
+      // A conflict is found before anything is written; what others wrote stays. SQLite itself rolls back after some
+      // failures, such as a full disk.
+      if (!(isShared && error instanceof ConflictError)) rollback();
       throw error;
+    }
+  }
+
+  function begin(): void {
+    statements.begin.run();
+    const version = statements.dataVersion.get()?.[0];
+    if (version !== dataVersion) recent.clear();
+    dataVersion = version;
+  }
+
+  function rollback(): void {
+    recent.clear();
+    if (database.isTransaction) statements.rollback.run();
+  }
+
+  function commit(): void {
+    if (database.isTransaction) statements.commit.run();
+  }
+
+  function commitLate(): void {
+    lateCommit = undefined;
+    if (!database.isOpen) return;
+    try {
+      commit();
+    } catch (error) {
+      console.error(`The last writes to ${path} were lost:`, error);
+      rollback();
     }
   }
 
@@ -152,7 +197,7 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     const removed = transact(() => {
       const rows = statements.expired.all(Math.floor(now() / 1000), sweepItems);
       for (const [id, pk, sk, body] of rows) {
-        statements.remove.run(id);
+        remove(pk, sk, id);
         if (recordsChange(decodeItem(pk, sk, body))) statements.recordChange.run(pk, sk, body, null);
       }
       return rows.length;
@@ -183,18 +228,20 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
       return select.get(pk, Math.floor(now() / 1000), limit)?.[0] ?? 0;
     },
 
-    async write(ops) {
+    async write(ops, durability) {
       assertOps(ops);
       const encoded = ops.map((op) => (op.op === 'put' ? encodeItem(op.item) : undefined));
       assertSizes(encoded);
-      if (transact(() => commitOps(ops, encoded))) feed.notify();
+      if (transact(() => applyOps(ops, encoded), durability)) feed.notify();
       // A table that is little written to needs no thread for it.
-      if (++commits === commitsWorthAThread) checkpoints = startCheckpoints(path);
+      if (++writes === writesWorthAThread) checkpoints = startCheckpoints(path);
       sweepNowAndThen();
     },
 
     async close() {
       await feed.stop();
+      clearTimeout(lateCommit);
+      commitLate();
       await checkpoints?.stop();
       if (database.isOpen) database.close();
     },
