@@ -1,7 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { HonoRequest, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { createMiddleware } from 'hono/factory';
 import type { Logger } from 'pino';
 import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
@@ -12,11 +11,11 @@ import { Pools } from '../data/pools.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
 import type { Table } from '../ports/table/port.ts';
-import { type ApiEnv, authenticate } from './auth.ts';
+import { type ApiEnv, authenticator } from './auth.ts';
 import { Catalogue } from './catalogue.ts';
 import { Dispatch } from './dispatch.ts';
 import { FleetTokens } from './fleet-tokens.ts';
-import { Predictions } from './predictions.ts';
+import { type Caller, Predictions } from './predictions.ts';
 import { handleErrors, handleInvalid, handleNotFound } from './problems.ts';
 import { accountRoutes } from './routes/account.ts';
 import { fleetRoutes } from './routes/fleet.ts';
@@ -81,7 +80,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   streamRoutes(app, { jobs: flow.jobs, channel, signingKey, now });
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
   // What is registered above needs no token; what follows does.
-  app.use('/v1/*', authenticate(accounts, now), checkBody);
+  app.use('/v1/*', admit(authenticator(accounts, now)));
   predictionRoutes(app, { predictions, catalogue, publicUrl });
   modelRoutes(app, { models, catalogue, hardware, publicUrl, now });
   const { builder, maxSourceBytes } = parts;
@@ -118,20 +117,26 @@ function logRequests(logger: Logger): MiddlewareHandler<ApiEnv> {
 const archivePath = /^\/v1\/models\/[^/]+\/[^/]+\/versions$/;
 const jsonType = /^application\/(?:[\w.-]+\+)?json\b/i;
 
-/** Refuses a body that is not JSON or too long, but for the archive of a model's source. */
-const checkBody = createMiddleware(async (context, next) => {
-  const { req } = context;
-  if (archivePath.test(req.path)) return await next();
-  const type = req.header('content-type');
-  const hasBody = type !== undefined || Number(req.header('content-length') ?? 0) > 0;
-  if (req.method !== 'GET' && hasBody && !jsonType.test(type ?? '')) {
-    throw new ProblemError(
-      'unsupported_media_type',
-      `Send JSON with content-type: application/json, not ${type ?? 'none'}.`,
-    );
-  }
-  return saysItFits(req) ? await next() : await limitJson(context, next);
-});
+/** Lets in who is known and what is JSON of a bearable length. One step, as each one costs every request as much. */
+function admit(callerOf: (request: HonoRequest) => Promise<Caller>): MiddlewareHandler<ApiEnv> {
+  return async (context, next) => {
+    const { req } = context;
+    context.set('caller', await callerOf(req));
+    const isArchive = archivePath.test(req.path);
+    if (!isArchive) requireJson(req);
+    return isArchive || saysItFits(req) ? await next() : await limitJson(context, next);
+  };
+}
+
+function requireJson(request: HonoRequest): void {
+  const type = request.header('content-type');
+  const hasBody = type !== undefined || Number(request.header('content-length') ?? 0) > 0;
+  if (request.method === 'GET' || !hasBody || jsonType.test(type ?? '')) return;
+  throw new ProblemError(
+    'unsupported_media_type',
+    `Send JSON with content-type: application/json, not ${type ?? 'none'}.`,
+  );
+}
 
 const limitJson = bodyLimit({
   maxSize: maxBodyBytes,

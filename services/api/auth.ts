@@ -1,4 +1,4 @@
-import type { MiddlewareHandler } from 'hono';
+import type { HonoRequest } from 'hono';
 import { ProblemError } from '../core/errors.ts';
 import type { Accounts } from '../data/accounts.ts';
 import type { Caller } from './predictions.ts';
@@ -15,8 +15,14 @@ export interface ApiEnv {
   readonly Variables: { readonly caller: Caller };
 }
 
-/** Finds who calls by the bearer token, and refuses everybody else. */
-export function authenticate(accounts: Accounts, now: () => number): MiddlewareHandler<ApiEnv> {
+/**
+ * Tells who calls by the bearer token.
+ * @returns a function that throws ProblemError `unauthenticated` for everybody else
+ */
+export function authenticator(
+  accounts: Accounts,
+  now: () => number,
+): (request: HonoRequest) => Promise<Caller> {
   const cache = new Map<string, { readonly caller: Caller; readonly until: number }>();
 
   async function find(secret: string): Promise<Caller> {
@@ -30,10 +36,9 @@ export function authenticate(accounts: Accounts, now: () => number): MiddlewareH
     return caller;
   }
 
-  return async (context, next) => {
-    refuseTokenInQuery(context.req.url);
-    context.set('caller', await find(bearerToken(context.req.header('authorization'))));
-    await next();
+  return async (request) => {
+    refuseTokenInQuery(request.url);
+    return await find(bearerToken(request.header('authorization')));
   };
 }
 

@@ -1,5 +1,7 @@
+import type { Context } from 'hono';
 import type { z } from 'zod';
 import { problemKinds } from '../core/errors.ts';
+import { handleInvalid, invalidJson } from './problems.ts';
 import { problemSchema } from './schemas.ts';
 
 /** A JSON answer in a route's description. */
@@ -10,6 +12,19 @@ export function jsonResponse<T extends z.ZodType>(schema: T, description: string
 /** A JSON body in a route's description. */
 export function jsonBody<T extends z.ZodType>(schema: T) {
   return { content: { 'application/json': { schema } }, required: true } as const;
+}
+
+/**
+ * A request's body, parsed and checked.
+ * @throws ProblemError `invalid_json`, or `invalid_body` with a line for each mistake
+ */
+export async function readBody<T extends z.ZodType>(context: Context, schema: T): Promise<z.infer<T>> {
+  const body: unknown = await context.req.json().catch(() => {
+    throw invalidJson();
+  });
+  const result = schema.safeParse(body);
+  if (!result.success) handleInvalid({ ...result, target: 'json' });
+  return result.data as z.infer<T>;
 }
 
 /** The refusals that a route may answer with, by status. */

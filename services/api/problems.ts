@@ -42,11 +42,15 @@ export function problemResponse(context: Context, error: ProblemError): Response
   });
 }
 
+export function invalidJson(): ProblemError {
+  return new ProblemError('invalid_json', 'The body could not be read as JSON.');
+}
+
 /** What of an error its sender may know. */
 export function asProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (error instanceof HTTPException && error.status === 400) {
-    return new ProblemError('invalid_json', 'The body could not be read as JSON.');
+    return invalidJson();
   }
   if (error instanceof HTTPException && error.status === 413) {
     return new ProblemError('payload_too_large', 'The body is larger than this server takes.');

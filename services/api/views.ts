@@ -132,5 +132,5 @@ export function accountBody(account: Account) {
 
 /** ISO 8601 with microseconds, as the clients know it. */
 function isoTime(epochMs: number): string {
-  return new Date(epochMs).toISOString().replace('Z', '000Z');
+  return `${new Date(epochMs).toISOString().slice(0, -1)}000Z`;
 }

@@ -60,9 +60,7 @@ const maxMetricsChars = 64 * 1024;
 /** Reads what a server says of a run; whatever has not the expected type is taken for not said. */
 export function readState(value: JsonValue | undefined): CogState {
   const said = isRecord(value) ? value : {};
-  const metrics = isRecord(said.metrics) ? { ...said.metrics } : {};
-  const seconds = metrics.predict_time;
-  delete metrics.predict_time;
+  const { predict_time: seconds, ...metrics } = isRecord(said.metrics) ? said.metrics : {};
   return {
     status: typeof said.status === 'string' ? said.status : '',
     output: said.output ?? null,

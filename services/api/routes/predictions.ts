@@ -3,8 +3,8 @@ import type { Context, HonoRequest } from 'hono';
 import { ProblemError } from '../../core/errors.ts';
 import type { Value } from '../../ports/table/port.ts';
 import type { ApiEnv } from '../auth.ts';
-import type { Catalogue } from '../catalogue.ts';
-import { jsonBody, jsonResponse, problems } from '../openapi.ts';
+import type { Catalogue, Runnable } from '../catalogue.ts';
+import { jsonBody, jsonResponse, problems, readBody } from '../openapi.ts';
 import { nextUrl } from '../paging.ts';
 import type { CreateHeaders, Predictions } from '../predictions.ts';
 import {
@@ -37,8 +37,16 @@ export function predictionRoutes(
   },
 ): void {
   const { predictions, catalogue, publicUrl } = parts;
+  const create = (context: Context<ApiEnv>, runnable: Runnable, input: Record<string, unknown>) =>
+    predictions.create(
+      runnable,
+      input as { [name: string]: Value },
+      context.get('caller'),
+      createHeaders(context.req),
+      hasLeft(context),
+    );
 
-  app.openapi(
+  app.openAPIRegistry.registerPath(
     createRoute({
       method: 'post',
       path: '/v1/predictions',
@@ -47,17 +55,15 @@ export function predictionRoutes(
       request: { body: jsonBody(versionPredictionRequestSchema) },
       responses: { ...created, ...problems(400, 401, 404, 413, 415, 422) },
     }),
-    async (context) => {
-      const body = context.req.valid('json');
-      const caller = context.get('caller');
-      const runnable = await catalogue.resolve(body.version, caller.account);
-      const shaping = createHeaders(context.req);
-      const input = body.input as { [name: string]: Value };
-      return context.json(await predictions.create(runnable, input, caller, shaping, hasLeft(context)), 201);
-    },
   );
+  // The busiest routes read their own bodies: the steps that check them for a handler cost a prediction 0.1 ms.
+  app.post('/v1/predictions', async (context) => {
+    const body = await readBody(context, versionPredictionRequestSchema);
+    const runnable = await catalogue.resolve(body.version, context.get('caller').account);
+    return context.json(await create(context, runnable, body.input), 201);
+  });
 
-  app.openapi(
+  app.openAPIRegistry.registerPath(
     createRoute({
       method: 'post',
       path: '/v1/models/{owner}/{name}/predictions',
@@ -69,15 +75,13 @@ export function predictionRoutes(
       },
       responses: { ...created, ...problems(400, 401, 404, 413, 415, 422) },
     }),
-    async (context) => {
-      const { owner, name } = context.req.valid('param');
-      const caller = context.get('caller');
-      const runnable = await catalogue.latest(`${owner}/${name}`, caller.account);
-      const shaping = createHeaders(context.req);
-      const input = context.req.valid('json').input as { [name: string]: Value };
-      return context.json(await predictions.create(runnable, input, caller, shaping, hasLeft(context)), 201);
-    },
   );
+  app.post('/v1/models/:owner/:name/predictions', async (context) => {
+    const body = await readBody(context, predictionRequestSchema);
+    const { owner, name } = context.req.param();
+    const runnable = await catalogue.latest(`${owner}/${name}`, context.get('caller').account);
+    return context.json(await create(context, runnable, body.input), 201);
+  });
 
   app.openapi(
     createRoute({
