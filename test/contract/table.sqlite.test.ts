@@ -239,6 +239,36 @@ describe('a SQLite table', () => {
     await table.close();
   });
 
+  it('makes what was to be durable soon durable with the next write, and by itself', async () => {
+    const table = openSqliteTable({ path });
+    await table.write([{ op: 'put', item: item('a') }], 'soon');
+    await table.write([{ op: 'put', item: item('b') }], 'soon');
+    expect(rowsOf('items')).toBe(0);
+
+    await table.write([{ op: 'put', item: item('c') }]);
+    expect(rowsOf('items')).toBe(3);
+
+    await table.write([{ op: 'put', item: item('d') }], 'soon');
+    await expect.poll(() => rowsOf('items')).toBe(4);
+    await table.write([{ op: 'put', item: item('e') }], 'soon');
+    await table.close();
+    expect(rowsOf('items')).toBe(5);
+  });
+
+  it('sees what another process wrote over what it has just written itself', async () => {
+    const table = openSqliteTable({ path });
+    const other = openSqliteTable({ path });
+    await table.write([{ op: 'put', item: item('a', 1) }]);
+    await other.write([{ op: 'put', item: item('a', 2) }]);
+
+    const stale = table.write([{ op: 'put', item: item('a', 3), when: { equals: { n: 1 } } }]);
+    await expect(stale).rejects.toThrow('Condition failed');
+    await table.write([{ op: 'put', item: item('a', 3), when: { equals: { n: 2 } } }]);
+    expect(await other.get({ pk: 'p', sk: 'a' })).toMatchObject({ data: { n: 3 } });
+    await other.close();
+    await table.close();
+  });
+
   it('closes twice without complaint', async () => {
     const table = openSqliteTable({ path });
     await table.close();

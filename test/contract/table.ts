@@ -249,6 +249,36 @@ export function describeTable(name: string, makeTable: () => Promise<TableUnderT
       });
     });
 
+    describe('writes that are to be durable soon', () => {
+      const putSoon = (each: Item) => table.write([{ op: 'put', item: each }], 'soon');
+
+      it('are seen by every kind of read, and by conditions, as soon as they are acknowledged', async () => {
+        const soon = item('a', { n: 1 }, { keys: { listing: { pk: `${pk}-l`, sk: '1' } } });
+        await putSoon(soon);
+
+        expect(await get('a')).toEqual(soon);
+        expect((await table.query({ index: 'listing', pk: `${pk}-l` }, { limit: 5 })).items).toEqual([soon]);
+        expect(await table.count({ index: 'listing', pk: `${pk}-l` }, 5)).toBe(1);
+        await table.write([{ op: 'put', item: item('a', { n: 2 }), when: { equals: { n: 1 } } }]);
+        expect(await get('a')).toMatchObject({ data: { n: 2 } });
+      });
+
+      it('stay when a later write conflicts', async () => {
+        await putSoon(item('a', { n: 1 }));
+        const conflicting = table.write([{ op: 'put', item: item('a', { n: 2 }), when: { absent: true } }]);
+
+        await expect(conflicting).rejects.toThrow(ConflictError);
+        expect(await get('a')).toMatchObject({ data: { n: 1 } });
+      });
+
+      it('can conflict themselves', async () => {
+        await putSoon(item('a', { n: 1 }));
+        const again = table.write([{ op: 'put', item: item('a'), when: { absent: true } }], 'soon');
+
+        await expect(again).rejects.toThrow(ConflictError);
+      });
+    });
+
     describe('limits', () => {
       it('takes as many ops as the limit and refuses one more', async () => {
         const ops = (count: number) =>
