@@ -9,7 +9,7 @@ const maxGroupCharacters = 4 * 1024 * 1024;
 /** How long changes are gathered into a group: keeps handlers off the path of the request that wrote. */
 const gatherMs = 5;
 /** While changes keep coming: each call costs writes and reads of its own, however many changes it gets. */
-const spacingMs = 50;
+const spacingMs = 250;
 /** How often changes that every consumer has passed are removed: many at once cost little more than one. */
 const trimMs = 1000;
 /** A handler that threw is called again after this, doubled each time up to the longest. */
