@@ -81,6 +81,7 @@ async function compose(
     path: join(home.root, 'mimeo.db'),
     synchronous: env.MIMEO_SQLITE_SYNCHRONOUS,
     recordsChange: isEndedJob,
+    feedImages: 'new',
   });
   closers.push(() => table.close());
   const queue = openSqliteQueue({ path: join(home.root, 'queue.db') });

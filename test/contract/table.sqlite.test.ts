@@ -269,6 +269,28 @@ describe('a SQLite table', () => {
     await table.close();
   });
 
+  it('leaves out what items were before where its feed carries new images only', async () => {
+    const changes: Change[] = [];
+    const table = openSqliteTable({ path, feedImages: 'new' });
+    table.consume({
+      name: 'c',
+      async handle(group) {
+        changes.push(...group);
+      },
+    });
+    await table.write([{ op: 'put', item: item('a', 1) }]);
+    await table.write([{ op: 'put', item: item('a', 2) }]);
+    await table.write([{ op: 'delete', key: item('a') }]);
+
+    const seen = () => changes.map(({ before, after }) => [before, after?.data.n]);
+    await expect.poll(seen).toEqual([
+      [undefined, 1],
+      [undefined, 2],
+      [undefined, undefined],
+    ]);
+    await table.close();
+  });
+
   it('closes twice without complaint', async () => {
     const table = openSqliteTable({ path });
     await table.close();

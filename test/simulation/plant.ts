@@ -60,6 +60,7 @@ export async function openPlant(folder: string, clock: { now: number }, faults: 
     path: join(folder, 'mimeo.db'),
     now,
     recordsChange: isEndedJob,
+    feedImages: 'new',
     onConsumerError: () => undefined,
   });
   const queue = openSqliteQueue({ path: join(folder, 'queue.db') });

@@ -88,8 +88,9 @@ export interface Change {
   /** Rises with every change; the same change always has the same id. */
   readonly id: string;
   readonly key: Key;
-  /** undefined where the item was created, or deleted. */
+  /** undefined where the item was created, and always where the feed carries new images only. */
   readonly before: Item | undefined;
+  /** undefined where the item was deleted. */
   readonly after: Item | undefined;
 }
 
