@@ -25,7 +25,7 @@ const rememberedSchema = z.object({
 type Remembered = z.infer<typeof rememberedSchema>;
 
 /** The folder of Mimeo itself, where `npm start` keeps its state unless MIMEO_HOME says otherwise. */
-const mimeoFolder = resolve(import.meta.dirname, '../..');
+export const mimeoFolder = resolve(import.meta.dirname, '../..');
 
 /** Where logins are remembered. */
 function configPath(env: Wanted['env']): string {
@@ -82,6 +82,13 @@ export async function rememberLogin(env: Wanted['env'], server: Server, username
   await writeFile(draft, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
   await rename(draft, path);
   return path;
+}
+
+/** The server of the last login, with its token; undefined where nobody has logged in. */
+export async function rememberedServer(env: Wanted['env']): Promise<Server | undefined> {
+  const { current, servers } = await readRemembered(env);
+  const token = current === null ? undefined : servers[current]?.token;
+  return current !== null && token !== undefined ? { url: current, token } : undefined;
 }
 
 async function readRemembered(env: Wanted['env']): Promise<Remembered> {

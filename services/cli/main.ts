@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
 import { loginCommand } from './commands/login.ts';
 import { pushCommand } from './commands/push.ts';
@@ -43,7 +44,8 @@ Examples:
 Without a login or --url, commands talk to the server on this machine (npm start).
 MIMEO_URL and MIMEO_API_TOKEN name another one.`,
   );
-for (const command of [initCommand, loginCommand, pushCommand, runCommand]) {
+const commands = [initCommand, loginCommand, pushCommand, runCommand, doctorCommand];
+for (const command of commands) {
   program.addCommand(command(stopping.signal).copyInheritedSettings(program));
 }
 
