@@ -22,6 +22,7 @@ import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
 import { modelRoutes } from './routes/models.ts';
 import { objectRoutes, type ServedObjects } from './routes/objects.ts';
+import { poolRoutes } from './routes/pools.ts';
 import { predictionRoutes } from './routes/predictions.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
@@ -86,6 +87,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const { builder, maxSourceBytes } = parts;
   versionPushRoutes(app, { builder, maxSourceBytes, models, catalogue, now, logger: parts.logger });
   accountRoutes(app, { accounts, hardware });
+  poolRoutes(app, { pools, jobs: flow.jobs, now });
   document(app);
   const drain = () => {
     draining = true;

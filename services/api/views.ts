@@ -131,6 +131,6 @@ export function accountBody(account: Account) {
 }
 
 /** ISO 8601 with microseconds, as the clients know it. */
-function isoTime(epochMs: number): string {
+export function isoTime(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, -1)}000Z`;
 }

@@ -51,6 +51,47 @@ export const predictionAnswer = z.looseObject({
 export type PredictionAnswer = z.infer<typeof predictionAnswer>;
 export type Waiting = NonNullable<PredictionAnswer['waiting']>;
 
+const failureAnswer = z.looseObject({ code: z.string(), message: z.string() }).nullable();
+
+export const poolsAnswer = z.looseObject({
+  results: z.array(
+    z.looseObject({
+      model: z.string(),
+      version: z.string(),
+      hardware: z.string(),
+      queued: z.number(),
+      running: z.number(),
+      desired: z.number().nullable(),
+      /** Why that many, in words; null where the director has not said yet. */
+      reason: z.string().nullable(),
+      breaker: z.looseObject({ until: z.string(), message: z.string() }).nullable(),
+      instances: z.array(
+        z.looseObject({
+          id: z.string(),
+          phase: z.string(),
+          since: z.string(),
+          running: z.number(),
+          failure: failureAnswer,
+        }),
+      ),
+    }),
+  ),
+});
+export type PoolAnswer = z.infer<typeof poolsAnswer>['results'][number];
+
+export const setupLogsAnswer = z.looseObject({
+  results: z.array(
+    z.looseObject({
+      version: z.string(),
+      /** Null: the last setup that failed, whose instance is gone. */
+      instance: z.string().nullable(),
+      phase: z.string(),
+      failure: failureAnswer,
+      logs: z.string(),
+    }),
+  ),
+});
+
 export const problemAnswer = z.looseObject({
   title: z.string().optional(),
   detail: z.string().optional(),

@@ -58,7 +58,7 @@ export class Client {
    * @throws ApiError, UnreachableError; the reason of `signal` when it aborts
    */
   async call<Schema extends z.ZodType>(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'DELETE',
     path: string,
     schema: Schema,
     options: CallOptions = {},

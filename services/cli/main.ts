@@ -3,7 +3,10 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
 import { loginCommand } from './commands/login.ts';
+import { logsCommand } from './commands/logs.ts';
+import { psCommand } from './commands/ps.ts';
 import { pushCommand } from './commands/push.ts';
+import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
 import { CliError, exitCodes } from './failure.ts';
 import { say } from './terminal.ts';
@@ -44,7 +47,16 @@ Examples:
 Without a login or --url, commands talk to the server on this machine (npm start).
 MIMEO_URL and MIMEO_API_TOKEN name another one.`,
   );
-const commands = [initCommand, loginCommand, pushCommand, runCommand, doctorCommand];
+const commands = [
+  initCommand,
+  loginCommand,
+  pushCommand,
+  runCommand,
+  psCommand,
+  logsCommand,
+  rmCommand,
+  doctorCommand,
+];
 for (const command of commands) {
   program.addCommand(command(stopping.signal).copyInheritedSettings(program));
 }

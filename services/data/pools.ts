@@ -31,6 +31,12 @@ export class Pools {
     return await this.#touchedAfter(timeKey(now - poolActiveSeconds * 1000));
   }
 
+  /** Those of an account's own models, the pool whose latest job is the newest first. */
+  async activeOf(account: string, now: number): Promise<readonly Pool[]> {
+    const active = await this.active(now);
+    return active.filter((pool) => pool.account === account).reverse();
+  }
+
   /** Every pool that has ever had a job. */
   async all(): Promise<readonly Pool[]> {
     return await this.#touchedAfter(undefined);

@@ -8,7 +8,8 @@ const detailSpacingMs = 2000;
 /** How long after a report that failed the next is tried. */
 const retryMs = 1000;
 /** Characters of setup logs that a report keeps, from their end: a stored item holds 400 KB in all. */
-const instanceLogCharacters = 1000;
+const instanceLogCharacters = 4000;
+const allInstancesLogCharacters = 100_000;
 const breakerLogCharacters = 64 * 1024;
 
 interface Followed {
@@ -44,7 +45,7 @@ export class PoolReports {
     ]);
     const detail = JSON.stringify([
       state.reason,
-      state.instances.map(({ running, idleSince }) => [running, idleSince]),
+      state.instances.map(({ running, idleSince, setupLogs }) => [running, idleSince, setupLogs.length]),
     ]);
     followed.next = { state: trim(state), gist, detail };
     this.#plan(followed);
@@ -109,11 +110,13 @@ export class PoolReports {
 }
 
 function trim(state: PoolState): PoolState {
+  const share = Math.floor(allInstancesLogCharacters / Math.max(1, state.instances.length));
+  const most = Math.min(instanceLogCharacters, share);
   return {
     ...state,
     instances: state.instances.map((instance) => ({
       ...instance,
-      setupLogs: instance.setupLogs.slice(-instanceLogCharacters),
+      setupLogs: instance.setupLogs.slice(-most),
     })),
     breaker: state.breaker && {
       ...state.breaker,

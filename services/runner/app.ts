@@ -152,7 +152,9 @@ class InstanceRunner implements Runner {
       signal: this.#closing.signal,
       serverLog: this.#options.serverLog ?? (() => ''),
       onLogs: (logs) => {
+        if (logs === this.setupLogs) return;
         this.setupLogs = logs;
+        this.#changedSoon();
       },
     });
     if (!result || this.phase !== 'setup') return;
@@ -169,7 +171,10 @@ class InstanceRunner implements Runner {
     void this.#checkWhileIdle();
     this.#changed();
     await this.#pause(lastLinesMs);
-    this.setupLogs = allSetupLogs(this.setupLogs, this.#options.serverLog?.() ?? '');
+    const all = allSetupLogs(this.setupLogs, this.#options.serverLog?.() ?? '');
+    if (all === this.setupLogs) return;
+    this.setupLogs = all;
+    this.#changedSoon();
   }
 
   #fail({ failure, setupLogs }: SetupResult): void {

@@ -108,3 +108,12 @@ test('pools are reported apart from each other', async () => {
 
   expect(sent.map(({ state: { pool } }) => pool)).toEqual(['a', 'b']);
 });
+
+test('what a setup prints is reported while it runs, every 2 s at most', async () => {
+  await every(10, 300, (turn) =>
+    state({ instances: [{ ...instance, phase: 'setup', setupLogs: 'x'.repeat(turn) }] }),
+  );
+
+  expect(sent.map(({ at }) => at)).toEqual([0, 2000]);
+  expect(sent[1]?.state.instances[0]?.setupLogs.length).toBeGreaterThan(100);
+});

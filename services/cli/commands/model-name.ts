@@ -19,3 +19,16 @@ export function readModelName(text: string): { owner: string; name: string } {
   }
   return { owner, name };
 }
+
+/**
+ * Reads `owner/name` or `owner/name:version`.
+ * @throws CliError saying what is wrong with it
+ */
+export function readTarget(target: string): { name: string; versionId: string | undefined } {
+  const [model = '', versionId, ...rest] = target.split(':');
+  const { owner, name } = readModelName(model);
+  if (rest.length > 0 || (versionId !== undefined && !/^[0-9a-f]{64}$/.test(versionId))) {
+    throw usageError(`"${target.slice(model.length + 1)}" is not a version: versions have 64 hex digits`);
+  }
+  return { name: `${owner}/${name}`, versionId };
+}

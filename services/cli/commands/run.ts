@@ -26,7 +26,7 @@ import {
 } from '../outputs.ts';
 import { Progress, print, say } from '../terminal.ts';
 import { explainFailure, summarize } from '../verdict.ts';
-import { readModelName } from './model-name.ts';
+import { readTarget } from './model-name.ts';
 import { addServerOptions, connect, type ServerOptions } from './server-options.ts';
 
 /** Nothing is said about a wait that is shorter. */
@@ -264,15 +264,6 @@ async function cancel(client: Client, id: string): Promise<void> {
   } catch {
     say(`The server did not take the cancel: prediction ${id} may still run.`);
   }
-}
-
-function readTarget(target: string): { name: string; versionId: string | undefined } {
-  const [model = '', versionId, ...rest] = target.split(':');
-  const { owner, name } = readModelName(model);
-  if (rest.length > 0 || (versionId !== undefined && !/^[0-9a-f]{64}$/.test(versionId))) {
-    throw usageError(`"${target.slice(model.length + 1)}" is not a version: versions have 64 hex digits`);
-  }
-  return { name: `${owner}/${name}`, versionId };
 }
 
 function checkCancelAfter(text: string | undefined): void {
