@@ -110,6 +110,31 @@ test('--cancel-after ends a prediction that takes too long, and says so', async 
   );
 });
 
+test('what runs, what it printed and whether the machine is well can be asked for', async () => {
+  await pushed(stream, 'local/stream');
+  const run = await mimeo(['run', 'local/stream', 'prompt=one two', 'delay=0', '--json'], { env });
+  const { id } = JSON.parse(run.stdout);
+
+  const [ps, logs, setup, stopped, doctor] = await Promise.all([
+    mimeo(['ps'], { env }),
+    mimeo(['logs', id, '--follow'], { env }),
+    mimeo(['logs', 'local/stream', '--setup'], { env }),
+    mimeo(['rm', id], { env }),
+    mimeo(['doctor', '--json'], { env: { ...env, PIP_INDEX_URL: 'http://127.0.0.1:1/simple' } }),
+  ]);
+
+  expect(ps).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^local\/stream:[0-9a-f]{12} {2}cpu$/m),
+  });
+  expect(ps.stdout).toMatch(/^ {2}why: nothing waits/m);
+  expect(logs).toMatchObject({ code: 0, stdout: 'saying 2 words\n' });
+  expect(setup.code).toBe(0);
+  expect(stopped.stderr).toContain('It had ended already: succeeded');
+  expect(JSON.parse(doctor.stdout)).toMatchObject({ ok: true });
+  expect(doctor.stdout).toContain('is held by a running Mimeo');
+});
+
 async function pushed(folder: string, model: string): Promise<Ended> {
   const ended = await mimeo(['push', folder, model], { env });
   expect(ended).toMatchObject({ code: 0 });
