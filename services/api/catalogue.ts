@@ -90,6 +90,19 @@ export class Catalogue {
     return await this.version(first.version.model, id, account);
   }
 
+  /** Only the account that owns it may change a model. @throws ProblemError `not_found` or `forbidden` */
+  async owned(name: string, account: string): Promise<Model> {
+    const model = await this.model(name, account);
+    if (model.account === account) return model;
+    throw new ProblemError('forbidden', `${name} belongs to ${model.account}; only its owner may change it.`);
+  }
+
+  /** Lets go of a version that was deleted; other processes may run it for as long as they have it at hand. */
+  forget(model: string, id: string): void {
+    this.#cache.delete(`${model}:${id}`);
+    this.#ownModels.clear();
+  }
+
   async #load(model: string, id: string): Promise<Pick<Runnable, 'version' | 'contract'> | undefined> {
     const key = `${model}:${id}`;
     const cached = this.#cache.get(key);

@@ -106,6 +106,11 @@ export class Predictions {
     };
   }
 
+  /** What a record reads like to those who may see it. */
+  async show(record: JobRecord): Promise<PredictionBody> {
+    return await this.#body(record);
+  }
+
   /** Idempotent. @throws ProblemError `not_found` */
   async cancel(id: string, account: string): Promise<PredictionBody> {
     await this.#own(id, account);

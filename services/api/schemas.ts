@@ -80,6 +80,7 @@ export const modelBodySchema = z
     github_url: z.string().nullable(),
     paper_url: z.string().nullable(),
     license_url: z.string().nullable(),
+    weights_url: z.string().nullable(),
     run_count: z.int(),
     cover_image_url: z.string().nullable(),
     // `.nullable()` would make every Version nullable in the document.
@@ -169,6 +170,30 @@ export const modelRequestSchema = z.object({
   paper_url: link,
   license_url: link,
   cover_image_url: link,
+});
+
+/** Longest readme, bytes of UTF-8: it is one item of the Table. */
+export const maxReadmeBytes = 256 * 1024;
+
+/** Null takes a value away; what is left out stays as it is. */
+export const modelUpdateSchema = z.object({
+  description: z.string().max(10_000).nullable().optional(),
+  readme: z
+    .string()
+    .refine((text) => Buffer.byteLength(text) <= maxReadmeBytes, {
+      error: `may have ${maxReadmeBytes / 1024} KiB`,
+    })
+    .nullable()
+    .optional(),
+  github_url: link,
+  paper_url: link,
+  weights_url: link,
+  license_url: link,
+});
+
+/** Body that makes a prediction an example of its model. */
+export const exampleRequestSchema = z.object({
+  prediction: z.string().openapi({ description: 'Id of a prediction of yours that has succeeded' }),
 });
 
 /** Text with half of a surrogate pair, which other languages refuse, or a number too large to be one, as 1e999. */

@@ -83,7 +83,12 @@ export function versionBody(version: Version): VersionBody {
 
 export function modelBody(
   model: Model,
-  context: { readonly publicUrl: string; readonly runCount: number; readonly latest: Version | undefined },
+  context: {
+    readonly publicUrl: string;
+    readonly runCount: number;
+    readonly latest: Version | undefined;
+    readonly example: PredictionBody | undefined;
+  },
 ): ModelBody {
   return {
     url: `${context.publicUrl}/${model.owner}/${model.name}`,
@@ -95,9 +100,10 @@ export function modelBody(
     github_url: model.githubUrl,
     paper_url: model.paperUrl,
     license_url: model.licenseUrl,
+    weights_url: model.weightsUrl ?? null,
     run_count: context.runCount,
     cover_image_url: model.coverImageUrl,
-    default_example: null,
+    default_example: context.example ?? null,
     latest_version: context.latest ? versionBody(context.latest) : null,
     is_official: false,
   };

@@ -22,6 +22,7 @@ export const failureKinds = {
   canceled: { fault: 'user', retryable: false },
   deadline_exceeded: { fault: 'user', retryable: false },
   aborted: { fault: 'user', retryable: false },
+  version_deleted: { fault: 'user', retryable: false },
 } as const satisfies Record<string, FailureKind>;
 
 export type FailureCode = keyof typeof failureKinds;

@@ -55,6 +55,8 @@ export const jobSchema = z.object({
   /** What Cog reported, null where it reported nothing. */
   predictMs: z.number().nullable(),
   dataRemoved: z.boolean(),
+  /** Whether it is one of its model's examples, whose data is kept; absent where it never was. */
+  example: z.boolean().optional(),
 });
 export type Job = z.infer<typeof jobSchema>;
 

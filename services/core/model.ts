@@ -22,6 +22,8 @@ export const modelSchema = z.object({
   paperUrl: z.string().nullable(),
   licenseUrl: z.string().nullable(),
   coverImageUrl: z.string().nullable(),
+  /** Absent in models that were stored before it could be set. */
+  weightsUrl: z.string().nullable().optional(),
   createdAt: z.number(),
   /** Id of the version that `owner/name` alone stands for; null before the first push. */
   latestVersion: z.string().nullable(),

@@ -23,6 +23,8 @@ export type Version = z.infer<typeof versionSchema>;
 export interface BuiltVersion extends Pick<Version, 'id' | 'cogVersion' | 'openapiSchema' | 'concurrency'> {
   /** What of its cog.yaml cannot be honoured here, a sentence each. */
   readonly warnings: readonly string[];
+  /** The README.md at the top of the folder, where there is one. */
+  readonly readme?: string | null;
 }
 
 /** Whether a version's output is an iterator, by the schema that Cog writes for it. */

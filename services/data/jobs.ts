@@ -314,9 +314,13 @@ function isSmall(op: WriteOp | undefined): boolean {
   return op?.op === 'put' && isInline(op.item.data.output) && isInline(op.item.data.logs);
 }
 
-/** Whether an item is the row of a job that has ended: the change that metering follows. */
+/**
+ * Whether an item is the row of a job as it ended: the change that metering follows. What is written of it later (its
+ * data was removed, it became an example) is no end.
+ */
 export function isEndedJob({ sk, data }: Pick<Item, 'sk' | 'data'>): boolean {
-  return sk === 'JOB' && hasEnded(data.status as Job['status']);
+  if (sk !== 'JOB' || !hasEnded(data.status as Job['status'])) return false;
+  return data.dataRemoved !== true && data.example === undefined;
 }
 
 function jobPartition(id: string): string {
@@ -325,6 +329,11 @@ function jobPartition(id: string): string {
 
 function jobKey(id: string): Key {
   return { pk: jobPartition(id), sk: 'JOB' };
+}
+
+/** What makes a job an example of its model. */
+export function exampleKey({ model, id }: Pick<Job, 'model' | 'id'>): Key {
+  return { pk: `MODEL#${model}`, sk: `EXAMPLE#${id}` };
 }
 
 function heartbeatKey(id: string): Key {
@@ -349,7 +358,8 @@ function ageKey(job: Job): string {
   return `${timeKey(job.createdAt)}#${job.id}`;
 }
 
-function jobItem(job: Job): Item {
+/** The row of a job, with the keys that its state puts it under. */
+export function jobItem(job: Job): Item {
   const ended = hasEnded(job.status);
   const state = job.status === 'starting' ? 'queued' : 'running';
   return {

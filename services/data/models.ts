@@ -1,7 +1,19 @@
 import type { Model } from '../core/model.ts';
 import type { Version } from '../core/version.ts';
-import { ConflictError, type Key, type Page, type Table, type WriteOp } from '../ports/table/port.ts';
+import {
+  type Condition,
+  ConflictError,
+  type Key,
+  type Page,
+  type Table,
+  type WriteOp,
+} from '../ports/table/port.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
+
+/** What of a model its owner may change. */
+export type ModelChanges = Partial<
+  Pick<Model, 'description' | 'githubUrl' | 'paperUrl' | 'licenseUrl' | 'weightsUrl'>
+>;
 
 /** Models and their versions as they are stored. `name` is always the full `owner/name`. */
 export class Models {
@@ -64,17 +76,84 @@ export class Models {
             },
             when: { absent: true },
           },
-          {
-            op: 'put',
-            item: modelItem({ ...model, latestVersion: version.id }),
-            when: { equals: { latestVersion: model.latestVersion } },
-          },
+          { op: 'put', item: modelItem({ ...model, latestVersion: version.id }), when: asRead(model) },
           ...(model.visibility === 'public' ? [latestOp(version)] : []),
         ]);
         return true;
       } catch (error) {
         if (!(error instanceof ConflictError)) throw error;
       }
+    }
+  }
+
+  /**
+   * Changes what a model says of itself.
+   * @returns the model as it is now; undefined where there is none
+   */
+  async update(name: string, changes: ModelChanges): Promise<Model | undefined> {
+    for (;;) {
+      const model = await this.get(name);
+      if (!model) return undefined;
+      const changed = { ...model, ...changes };
+      if (await this.#tryWrite([{ op: 'put', item: modelItem(changed), when: asRead(model) }]))
+        return changed;
+    }
+  }
+
+  /** Removes a model that has no versions. @returns whether it was there, and had none */
+  async remove(name: string): Promise<boolean> {
+    for (;;) {
+      const model = await this.get(name);
+      if (!model || model.latestVersion !== null) return false;
+      const isGone = await this.#tryWrite([
+        { op: 'delete', key: modelKey(name), when: asRead(model) },
+        { op: 'delete', key: readmeKey(name) },
+        { op: 'delete', key: { pk: `MODEL#${name}`, sk: 'RUNS' } },
+      ]);
+      if (isGone) return true;
+    }
+  }
+
+  /**
+   * Removes a version. Where it was the latest, the newest of those that are left becomes it.
+   * @returns whether it was there
+   */
+  async removeVersion(name: string, id: string): Promise<boolean> {
+    for (;;) {
+      const model = await this.get(name);
+      if (!model || !(await this.getVersion(name, id))) return false;
+      const { items } = await this.listVersions(name, { limit: 2 });
+      const newest = items.find((version) => version.id !== id)?.id ?? null;
+      const latestVersion = model.latestVersion === id ? newest : model.latestVersion;
+      const isGone = await this.#tryWrite([
+        { op: 'delete', key: versionKey(name, id), when: { present: true } },
+        { op: 'put', item: modelItem({ ...model, latestVersion }), when: asRead(model) },
+      ]);
+      if (isGone) return true;
+    }
+  }
+
+  /** Markdown; undefined where none was given. */
+  async readme(name: string): Promise<string | undefined> {
+    const item = await this.#table.get(readmeKey(name));
+    return typeof item?.data.text === 'string' ? item.data.text : undefined;
+  }
+
+  /** @param text Markdown that fits an item; null removes it */
+  async setReadme(name: string, text: string | null): Promise<void> {
+    const key = readmeKey(name);
+    const op: WriteOp =
+      text === null ? { op: 'delete', key } : { op: 'put', item: { ...key, data: toStored({ text }) } };
+    await this.#table.write([op]);
+  }
+
+  async #tryWrite(ops: readonly WriteOp[]): Promise<boolean> {
+    try {
+      await this.#table.write(ops);
+      return true;
+    } catch (error) {
+      if (error instanceof ConflictError) return false;
+      throw error;
     }
   }
 
@@ -106,6 +185,15 @@ export class Models {
     const item = await this.#table.get({ pk: `MODEL#${name}`, sk: 'RUNS' });
     return typeof item?.data.count === 'number' ? item.data.count : 0;
   }
+}
+
+/** Holds while a model is as it was read: of two changes at once, none undoes the other. */
+function asRead(model: Model): Condition {
+  return { equals: model };
+}
+
+function readmeKey(name: string): Key {
+  return { pk: `MODEL#${name}`, sk: 'README' };
 }
 
 const publicListing = 'MODELS#public';

@@ -3,6 +3,8 @@ import { ProblemError } from '../core/errors.ts';
 
 /** Most that the files of a model may have together, unpacked. */
 export const maxSourceBytes = 2 * 1024 ** 3;
+/** Longest README.md that is shown as its model's readme: it is one item of the Table. */
+export const maxReadmeBytes = 256 * 1024;
 /** Most files, folders and links of a model. */
 export const maxSourceEntries = 100_000;
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
@@ -11,6 +11,7 @@ import { type CogYaml, parseCogYaml } from './cog-yaml.ts';
 import { withProgress } from './command.ts';
 import { digestFolder } from './digest.ts';
 import { defaultCogVersion, ensureEnvironment } from './environment.ts';
+import { maxReadmeBytes } from './limits.ts';
 import { isAlive } from './lock.ts';
 import { machineWarnings } from './machine-warnings.ts';
 import { runtimeEnvironment } from './process-environment.ts';
@@ -75,7 +76,7 @@ export class SourceRegistrar {
       if (known) {
         onProgress(`nothing has changed since version ${id.slice(0, 12)} was built`);
         await this.#environment(cogYaml, this.#sourceFolder(id), onProgress, signal);
-        return known;
+        return { ...known, readme: await readReadme(source) };
       }
 
       const { environment, python } = await this.#environment(cogYaml, source, onProgress, signal);
@@ -105,8 +106,9 @@ export class SourceRegistrar {
       await writeServedSchema(source, model.schema);
       await writeFile(join(workFolder, 'version.json'), `${JSON.stringify(built, null, 2)}\n`);
       signal?.throwIfAborted();
+      const readme = await readReadme(source);
       await this.#keep(workFolder, id);
-      return built;
+      return { ...built, readme };
     } finally {
       await rm(workFolder, { recursive: true, force: true });
     }
@@ -230,6 +232,14 @@ async function readCogYaml(sourceFolder: string): Promise<CogYaml> {
     );
   });
   return cogYaml;
+}
+
+/** The folder's README.md where there is one of a bearable length. */
+async function readReadme(sourceFolder: string): Promise<string | null> {
+  const path = join(sourceFolder, 'README.md');
+  const info = await lstat(path).catch(() => undefined);
+  // A link may lead out of the folder.
+  return info?.isFile() && info.size <= maxReadmeBytes ? await readFile(path, 'utf8') : null;
 }
 
 function concurrencyOf(cogYaml: CogYaml, model: ModelInterface): number {

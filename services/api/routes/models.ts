@@ -8,8 +8,14 @@ import type { ApiEnv } from '../auth.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { jsonBody, jsonResponse, problems } from '../openapi.ts';
 import { nextUrl } from '../paging.ts';
-import { modelBodySchema, modelRequestSchema, pageOf, versionBodySchema } from '../schemas.ts';
-import { modelBody, versionBody } from '../views.ts';
+import {
+  type ModelBody,
+  modelBodySchema,
+  modelRequestSchema,
+  pageOf,
+  versionBodySchema,
+} from '../schemas.ts';
+import { versionBody } from '../views.ts';
 
 /** Models or versions on a page. */
 const pageSize = 25;
@@ -19,6 +25,7 @@ const modelParams = z.object({ owner: z.string(), name: z.string() });
 interface Parts {
   readonly models: Models;
   readonly catalogue: Catalogue;
+  readonly body: (model: Model) => Promise<ModelBody>;
   readonly hardware: HardwareCatalogue;
   readonly publicUrl: () => string;
   readonly now: () => number;
@@ -26,16 +33,7 @@ interface Parts {
 
 /** Create, read and list models, and read their versions. */
 export function modelRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
-  const { models, catalogue, publicUrl } = parts;
-
-  const body = async (model: Model) => {
-    const name = `${model.owner}/${model.name}`;
-    const [runCount, latest] = await Promise.all([
-      models.runCount(name),
-      model.latestVersion === null ? undefined : models.getVersion(name, model.latestVersion),
-    ]);
-    return modelBody(model, { publicUrl: publicUrl(), runCount, latest });
-  };
+  const { models, catalogue, publicUrl, body } = parts;
 
   app.openapi(
     createRoute({

@@ -124,7 +124,7 @@ export async function push(
     onProgress: (message) => say({ type: 'progress', message }),
     signal,
   });
-  const { warnings, ...content } = built;
+  const { warnings, readme, ...content } = built;
   const fresh: Version = {
     ...content,
     model,
@@ -134,6 +134,9 @@ export async function push(
   const created = await parts.models.addVersion(fresh);
   const version = created ? fresh : await parts.models.getVersion(model, built.id);
   if (!version) throw new Error(`Version ${built.id} of ${model} has vanished`);
+  // A readme that was written by hand since the same folder was pushed stays.
+  if (readme && (created || (await parts.models.readme(model)) === undefined))
+    await parts.models.setReadme(model, readme);
   return { version, created, warnings };
 }
 

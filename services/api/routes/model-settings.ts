@@ -1,0 +1,170 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { ProblemError } from '../../core/errors.ts';
+import type { Model } from '../../core/model.ts';
+import { sharedPoolId } from '../../core/pool.ts';
+import type { Examples } from '../../data/examples.ts';
+import type { JobFlow } from '../../data/job-flow.ts';
+import type { ModelChanges, Models } from '../../data/models.ts';
+import type { ApiEnv } from '../auth.ts';
+import type { Catalogue } from '../catalogue.ts';
+import { jsonBody, jsonResponse, problems } from '../openapi.ts';
+import { type ModelBody, modelBodySchema, modelUpdateSchema } from '../schemas.ts';
+
+/** Waiting predictions of a deleted version that are ended at a time. */
+const batch = 100;
+
+const modelParams = z.object({ owner: z.string(), name: z.string() });
+
+interface Parts {
+  readonly models: Models;
+  readonly examples: Examples;
+  readonly catalogue: Catalogue;
+  readonly flow: JobFlow;
+  readonly body: (model: Model) => Promise<ModelBody>;
+  readonly now: () => number;
+}
+
+/** What the owner of a model may change about it, and its readme. */
+export function modelSettingsRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
+  const { models, examples, catalogue, body } = parts;
+
+  app.openapi(
+    createRoute({
+      method: 'patch',
+      path: '/v1/models/{owner}/{name}',
+      operationId: 'models.update',
+      request: { params: modelParams, body: jsonBody(modelUpdateSchema) },
+      responses: {
+        200: jsonResponse(modelBodySchema, 'The model as it is now'),
+        ...problems(400, 401, 403, 404, 413, 415, 422),
+      },
+    }),
+    async (context) => {
+      const name = fullName(context.req.valid('param'));
+      await catalogue.owned(name, context.get('caller').account);
+      const update = context.req.valid('json');
+      const changed = await models.update(name, changesOf(update));
+      if (!changed) throw new ProblemError('not_found', `There is no model ${name}.`);
+      if (update.readme !== undefined) await models.setReadme(name, update.readme);
+      return context.json(await body(changed), 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'delete',
+      path: '/v1/models/{owner}/{name}',
+      operationId: 'models.delete',
+      request: { params: modelParams },
+      responses: { 204: { description: 'It is gone' }, ...problems(401, 403, 404, 409, 415) },
+    }),
+    async (context) => {
+      const name = fullName(context.req.valid('param'));
+      const model = await catalogue.owned(name, context.get('caller').account);
+      requirePrivate(model, 'model');
+      if (model.latestVersion === null) await removeExamples(examples, name);
+      if (!(await models.remove(name))) {
+        throw new ProblemError(
+          'conflict',
+          `${name} has versions. Delete each first: DELETE /v1/models/${name}/versions/ID`,
+        );
+      }
+      return context.body(null, 204);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'delete',
+      path: '/v1/models/{owner}/{name}/versions/{id}',
+      operationId: 'models.versions.delete',
+      request: { params: modelParams.extend({ id: z.string() }) },
+      responses: {
+        202: { description: 'It takes no more predictions; those that waited for it are ended' },
+        ...problems(401, 403, 404, 415),
+      },
+    }),
+    async (context) => {
+      const { id, ...of } = context.req.valid('param');
+      const name = fullName(of);
+      const model = await catalogue.owned(name, context.get('caller').account);
+      requirePrivate(model, 'version');
+      if (!(await models.removeVersion(name, id)))
+        throw new ProblemError('not_found', `The model ${name} has no version ${id}.`);
+      catalogue.forget(name, id);
+      await endWaiting(parts, model, id);
+      return context.body(null, 202);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/models/{owner}/{name}/readme',
+      operationId: 'models.readme.get',
+      request: { params: modelParams },
+      responses: {
+        200: { content: { 'text/markdown': { schema: z.string() } }, description: 'The readme' },
+        ...problems(401, 404),
+      },
+    }),
+    async (context) => {
+      const name = fullName(context.req.valid('param'));
+      await catalogue.model(name, context.get('caller').account);
+      const readme = await models.readme(name);
+      if (readme === undefined) {
+        const detail = `${name} has no readme. Its owner sets one by PATCH /v1/models/${name}.`;
+        throw new ProblemError('not_found', detail);
+      }
+      return context.body(readme, 200, { 'content-type': 'text/markdown; charset=utf-8' });
+    },
+  );
+}
+
+function fullName({ owner, name }: { readonly owner: string; readonly name: string }): string {
+  return `${owner}/${name}`;
+}
+
+/** Only what was given: what was left out stays. */
+function changesOf(update: z.infer<typeof modelUpdateSchema>): ModelChanges {
+  const { description, github_url, paper_url, license_url, weights_url } = update;
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(github_url === undefined ? {} : { githubUrl: github_url }),
+    ...(paper_url === undefined ? {} : { paperUrl: paper_url }),
+    ...(license_url === undefined ? {} : { licenseUrl: license_url }),
+    ...(weights_url === undefined ? {} : { weightsUrl: weights_url }),
+  };
+}
+
+/** Others may build on what is public. */
+function requirePrivate(model: Model, what: 'model' | 'version'): void {
+  if (model.visibility === 'private') return;
+  const subject = what === 'model' ? 'it' : 'its versions';
+  throw new ProblemError(
+    'forbidden',
+    `${model.owner}/${model.name} is public, so ${subject} cannot be deleted; only private models can.`,
+  );
+}
+
+async function removeExamples(examples: Examples, model: string): Promise<void> {
+  for (;;) {
+    const { items } = await examples.list(model, { limit: batch });
+    for (const { job } of items) await examples.remove(model, job.id);
+    if (items.length < batch) return;
+  }
+}
+
+/** What already runs goes on to its end. */
+async function endWaiting({ flow, now }: Parts, model: Model, version: string): Promise<void> {
+  const pool = sharedPoolId({ model: `${model.owner}/${model.name}`, version, hardware: model.hardware });
+  const message = `Version ${version} was deleted before the prediction began.`;
+  for (;;) {
+    const waiting = await flow.jobs.unfinished(pool, 'queued', { limit: batch });
+    for (const { id } of waiting) {
+      const failure = { code: 'version_deleted', message } as const;
+      await flow.apply(id, { type: 'unservable', at: now(), failure });
+    }
+    if (waiting.length < batch) return;
+  }
+}
