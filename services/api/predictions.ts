@@ -13,6 +13,7 @@ import type { Channel } from '../ports/channel/port.ts';
 import type { Value } from '../ports/table/port.ts';
 import { signCapability } from './capability.ts';
 import type { Runnable } from './catalogue.ts';
+import { type Idempotency, idempotencyMismatch } from './idempotency.ts';
 import type { PredictionBody } from './schemas.ts';
 import { predictionBody } from './views.ts';
 
@@ -38,6 +39,8 @@ export interface CreateHeaders {
   readonly prefer: string | undefined;
   readonly cancelAfter: string | undefined;
   readonly traceparent: string | undefined;
+  /** Given where the request came with an idempotency key. */
+  readonly idempotency?: Idempotency;
 }
 
 interface Parts {
@@ -74,7 +77,8 @@ export class Predictions {
     const waitSeconds = requireWait(headers.prefer);
     const cancelAfterSeconds = requireCancelAfter(headers.cancelAfter);
     const checked = runnable.contract.check(input);
-    const job = this.#newJob(runnable, caller, cancelAfterSeconds);
+    const { idempotency } = headers;
+    const job = this.#newJob(runnable, caller, cancelAfterSeconds, idempotency);
     const { secrets } = runnable.contract;
     const options = { traceparent: headers.traceparent ?? null, secrets };
     await this.#touch(runnable, job);
@@ -84,7 +88,8 @@ export class Predictions {
     }
     // Nobody is told of it before its end is durable, or much later.
     const ended = await this.#endOf(job.id, waitSeconds, hasLeft, async () =>
-      this.#parts.flow.create(job, checked, options, 'soon'),
+      // Who repeats a request with its key may be told at once.
+      this.#parts.flow.create(job, checked, options, idempotency ? 'now' : 'soon'),
     );
     return await this.#waited(ended, job.id);
   }
@@ -97,7 +102,12 @@ export class Predictions {
   /** A page of an account's predictions, newest first. Times are epoch ms. */
   async list(
     account: string,
-    options: { readonly cursor?: string; readonly after?: number; readonly before?: number },
+    options: {
+      readonly cursor?: string;
+      readonly after?: number;
+      readonly before?: number;
+      readonly matches?: (job: Job) => boolean;
+    },
   ): Promise<{ readonly results: readonly PredictionBody[]; readonly next: string | undefined }> {
     const page = await this.#parts.flow.jobs.list(account, { limit: pageSize, ...options });
     return {
@@ -118,12 +128,35 @@ export class Predictions {
     return await this.get(id, account);
   }
 
-  #newJob({ model, version }: Runnable, caller: Caller, cancelAfterSeconds: number | undefined): Job {
+  /**
+   * The prediction that a key stands for, waited for as by whoever made it.
+   * @returns undefined where there is none yet
+   * @throws ProblemError `idempotency_mismatch` where another request made it, or `invalid_request`, for headers
+   */
+  async replay(
+    { id, requestDigest }: Idempotency,
+    headers: CreateHeaders,
+    hasLeft: () => boolean,
+  ): Promise<PredictionBody | undefined> {
+    const known = await this.#parts.flow.jobs.get(id);
+    if (!known) return undefined;
+    if (known.requestDigest !== requestDigest) throw idempotencyMismatch(id);
+    const waitSeconds = requireWait(headers.prefer);
+    if (waitSeconds === 0) return await this.get(id, known.account);
+    return await this.#waited(await this.#endOf(id, waitSeconds, hasLeft, async () => {}), id);
+  }
+
+  #newJob(
+    { model, version }: Runnable,
+    caller: Caller,
+    cancelAfterSeconds: number | undefined,
+    idempotency: Idempotency | undefined,
+  ): Job {
     const createdAt = this.#parts.now();
     const name = `${model.owner}/${model.name}`;
     const { hardware } = model;
     return startJob({
-      id: newJobId(createdAt),
+      ...(idempotency ?? { id: newJobId(createdAt) }),
       kind: 'prediction',
       account: caller.account,
       token: caller.token,

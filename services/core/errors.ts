@@ -44,9 +44,12 @@ export const problemKinds = {
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
   input_invalid: { status: 422, title: 'Input validation failed' },
   invalid_body: { status: 422, title: 'The body does not have the expected shape' },
+  idempotency_mismatch: { status: 422, title: 'The idempotency key belongs to another request' },
   invalid_model: { status: 422, title: 'The folder is not a Cog model that can be built' },
   protocol_unsupported: { status: 426, title: 'Unsupported protocol version' },
   rate_limited: { status: 429, title: 'Too many requests' },
+  concurrency_limited: { status: 429, title: 'Too many predictions at once' },
+  queue_full: { status: 429, title: 'The queue is full' },
   internal: { status: 500, title: 'Internal error' },
   unavailable: { status: 503, title: 'Service unavailable' },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -57,6 +57,8 @@ export const jobSchema = z.object({
   dataRemoved: z.boolean(),
   /** Whether it is one of its model's examples, whose data is kept; absent where it never was. */
   example: z.boolean().optional(),
+  /** Digest of the request, where it came with an idempotency key. */
+  requestDigest: z.string().optional(),
 });
 export type Job = z.infer<typeof jobSchema>;
 
@@ -77,6 +79,7 @@ export type JobSpec = Pick<
   | 'streams'
   | 'createdAt'
   | 'deadlineAt'
+  | 'requestDigest'
 >;
 
 /** A job that waits for its first lease. */

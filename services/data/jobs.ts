@@ -17,6 +17,8 @@ import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** Payload values longer than this (JSON characters) live in Objects, not in the Table. */
 const inlineCharacters = 8 * 1024;
+/** Times that one page of a filtered list asks the Table. */
+const looksPerPage = 20;
 /** Small jobs that a process keeps at hand after it has written them. */
 const recentJobs = 512;
 /** How long a heartbeat's item outlives its lease. */
@@ -121,20 +123,32 @@ export class Jobs {
       readonly cursor?: string;
       readonly after?: number;
       readonly before?: number;
+      /** Where given, only jobs for which it holds; a page may then be short, and still have a next one. */
+      readonly matches?: (job: Job) => boolean;
     },
   ): Promise<Page<JobRecord>> {
-    const page = await this.#table.query(
-      { index: 'listing', pk: listingPartition(account) },
-      {
-        descending: true,
-        limit: options.limit,
-        cursor: options.cursor,
-        after: options.after === undefined ? undefined : `${timeKey(options.after)}~`,
-        before: options.before === undefined ? undefined : timeKey(options.before),
-      },
-    );
-    const records = await Promise.all(page.items.map((item) => this.record(fromStored<Job>(item).id)));
-    return { items: records.filter((record) => record !== undefined), next: page.next };
+    const { limit, matches } = options;
+    const jobs: Job[] = [];
+    let next = options.cursor;
+    // So few matches may come that the rest is left for the next page.
+    for (let looks = 0; looks < looksPerPage; looks += 1) {
+      const page = await this.#table.query(
+        { index: 'listing', pk: listingPartition(account) },
+        {
+          descending: true,
+          limit: limit - jobs.length,
+          cursor: next,
+          after: options.after === undefined ? undefined : `${timeKey(options.after)}~`,
+          before: options.before === undefined ? undefined : timeKey(options.before),
+        },
+      );
+      const found = page.items.map((item) => fromStored<Job>(item));
+      jobs.push(...(matches ? found.filter(matches) : found));
+      next = page.next;
+      if (!matches || next === undefined || jobs.length >= limit) break;
+    }
+    const records = await Promise.all(jobs.map(({ id }) => this.record(id)));
+    return { items: records.filter((record) => record !== undefined), next };
   }
 
   /**

@@ -1,9 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context, HonoRequest } from 'hono';
 import { ProblemError } from '../../core/errors.ts';
-import type { Value } from '../../ports/table/port.ts';
+import { type Job, jobStatuses } from '../../core/job.ts';
+import { ConflictError, type Value } from '../../ports/table/port.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue, Runnable } from '../catalogue.ts';
+import { idempotencyOf } from '../idempotency.ts';
 import { jsonBody, jsonResponse, problems, readBody } from '../openapi.ts';
 import { nextUrl } from '../paging.ts';
 import type { CreateHeaders, Predictions } from '../predictions.ts';
@@ -21,6 +23,10 @@ const longestTraceparent = 200;
 const parameters = [
   headerParameter('Prefer', '`wait` or `wait=n`: answer when it has ended, at most n seconds later'),
   headerParameter('Cancel-After', 'Cancel it when it has not ended after this long: 30, 90s, 5m'),
+  headerParameter(
+    'Idempotency-Key',
+    'The same key and body give the same prediction, however often they are sent; for as long as its record is kept',
+  ),
   headerParameter('traceparent', 'W3C trace context, passed on to the model'),
 ];
 const id = z.object({ id: z.string() });
@@ -37,14 +43,31 @@ export function predictionRoutes(
   },
 ): void {
   const { predictions, catalogue, publicUrl } = parts;
-  const create = (context: Context<ApiEnv>, runnable: Runnable, input: Record<string, unknown>) =>
-    predictions.create(
-      runnable,
-      input as { [name: string]: Value },
-      context.get('caller'),
-      createHeaders(context.req),
-      hasLeft(context),
-    );
+  const create = async (
+    context: Context<ApiEnv>,
+    find: () => Promise<Runnable>,
+    body: { readonly input: Record<string, unknown> },
+  ) => {
+    const caller = context.get('caller');
+    const input = body.input as { [name: string]: Value };
+    const headers = createHeaders(context.req);
+    const key = context.req.header('idempotency-key');
+    if (key === undefined)
+      return await predictions.create(await find(), input, caller, headers, hasLeft(context));
+    const idempotency = idempotencyOf(caller.account, key, context.req.path, body);
+    const replay = async () => predictions.replay(idempotency, headers, hasLeft(context));
+    const known = await replay();
+    if (known) return known;
+    const withKey = { ...headers, idempotency };
+    try {
+      return await predictions.create(await find(), input, caller, withKey, hasLeft(context));
+    } catch (error) {
+      // The same request, sent twice at once: one of the two has made it.
+      const made = error instanceof ConflictError ? await replay() : undefined;
+      if (made) return made;
+      throw error;
+    }
+  };
 
   app.openAPIRegistry.registerPath(
     createRoute({
@@ -59,8 +82,8 @@ export function predictionRoutes(
   // The busiest routes read their own bodies: the steps that check them for a handler cost a prediction 0.1 ms.
   app.post('/v1/predictions', async (context) => {
     const body = await readBody(context, versionPredictionRequestSchema);
-    const runnable = await catalogue.resolve(body.version, context.get('caller').account);
-    return context.json(await create(context, runnable, body.input), 201);
+    const find = async () => catalogue.resolve(body.version, context.get('caller').account);
+    return context.json(await create(context, find, body), 201);
   });
 
   app.openAPIRegistry.registerPath(
@@ -79,8 +102,8 @@ export function predictionRoutes(
   app.post('/v1/models/:owner/:name/predictions', async (context) => {
     const body = await readBody(context, predictionRequestSchema);
     const { owner, name } = context.req.param();
-    const runnable = await catalogue.latest(`${owner}/${name}`, context.get('caller').account);
-    return context.json(await create(context, runnable, body.input), 201);
+    const find = async () => catalogue.latest(`${owner}/${name}`, context.get('caller').account);
+    return context.json(await create(context, find, body), 201);
   });
 
   app.openapi(
@@ -93,20 +116,34 @@ export function predictionRoutes(
           cursor: z.string().optional(),
           created_after: z.string().optional(),
           created_before: z.string().optional(),
+          source: z.enum(['web', 'api']).optional(),
+          status: z.enum(jobStatuses).optional(),
+          model: z.string().optional().openapi({ description: '`owner/name`' }),
         }),
       },
       responses: {
-        200: jsonResponse(pageOf(predictionSchema), 'A page, newest first'),
+        200: jsonResponse(
+          pageOf(predictionSchema),
+          'A page, newest first; with a filter it may be short, or empty, and still have a next one',
+        ),
         ...problems(400, 401),
       },
     }),
     async (context) => {
-      const { cursor, created_after, created_before } = context.req.valid('query');
+      const { cursor, created_after, created_before, source, status, model } = context.req.valid('query');
       const after = optionalTime('created_after', created_after);
       const before = optionalTime('created_before', created_before);
       const { account } = context.get('caller');
-      const { results, next } = await predictions.list(account, { cursor, after, before });
-      const rest = { created_after, created_before };
+      const matches =
+        (source ?? status ?? model) === undefined
+          ? undefined
+          : (job: Job) =>
+              (source ?? job.source) === job.source &&
+              (status ?? job.status) === job.status &&
+              (model ?? job.model) === job.model;
+      if (model !== undefined) requireModelName(model);
+      const { results, next } = await predictions.list(account, { cursor, after, before, matches });
+      const rest = { created_after, created_before, source, status, model };
       return context.json(
         { next: nextUrl(`${publicUrl()}/v1/predictions`, next, rest), previous: null, results: [...results] },
         200,
@@ -157,6 +194,11 @@ function createHeaders(request: HonoRequest): CreateHeaders {
     cancelAfter: request.header('cancel-after'),
     traceparent: request.header('traceparent')?.slice(0, longestTraceparent),
   };
+}
+
+function requireModelName(text: string): void {
+  if (/^[^/:\s]+\/[^/:\s]+$/.test(text)) return;
+  throw new ProblemError('invalid_request', `model takes owner/name, not ${JSON.stringify(text)}.`);
 }
 
 function optionalTime(name: string, text: string | undefined): number | undefined {
