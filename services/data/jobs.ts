@@ -8,6 +8,7 @@ import {
   type Durability,
   type Item,
   type Key,
+  maxWriteOps,
   type Page,
   type Table,
   type Value,
@@ -21,6 +22,14 @@ const inlineCharacters = 8 * 1024;
 const looksPerPage = 20;
 /** Small jobs that a process keeps at hand after it has written them. */
 const recentJobs = 512;
+/** Jobs whose data one write removes: each takes four of its ops. */
+export const removalBatch = Math.floor(maxWriteOps / 4);
+/** Where jobs that have ended wait, in the index of what is due. */
+const removals = 'REMOVALS';
+/** A run that was shorter than this has stored its result once, at its end. */
+const plainRunMs = 10_000;
+/** Who may have stored a result, of which the last one is named in the Table. */
+const resultWriters = ['ended', 'processing', 'cancel', 'canceled', 'unservable'] as const;
 /** How long a heartbeat's item outlives its lease. */
 const heartbeatKeptSeconds = 3600;
 
@@ -196,7 +205,7 @@ export class Jobs {
    */
   async checkpoint(job: Job, result: Result): Promise<void> {
     const { status, attempt } = job;
-    const when = { equals: { status, attempt } };
+    const when = { equals: { status, attempt, dataRemoved: false } };
     const op = await this.#resultOp(job, status, result);
     this.#recent.delete(job.id);
     try {
@@ -273,6 +282,44 @@ export class Jobs {
     return items.map((item) => fromStored<Job>(item));
   }
 
+  /** Jobs that ended before `endedBefore` and whose data is still there, oldest first. */
+  async withData(endedBefore: number, limit: number): Promise<readonly Job[]> {
+    const { items } = await this.#table.query(
+      { index: 'due', pk: removals },
+      { limit, before: timeKey(endedBefore) },
+    );
+    return items.map((item) => fromStored<Job>(item));
+  }
+
+  /**
+   * Removes input, output and logs of jobs that have ended, at most `removalBatch`; their records stay. Objects go
+   * first: what is cut short is found, and done, again.
+   * @returns how many are done; one that has just become an example is left alone
+   */
+  async removeData(jobs: readonly Job[]): Promise<number> {
+    await Promise.all(jobs.map(async (job) => this.#removeObjects(job)));
+    for (const { id } of jobs) this.#recent.delete(id);
+    try {
+      await this.#table.write(jobs.flatMap(removalOps));
+      return jobs.length;
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      if (jobs.length === 1) return 0;
+    }
+    let removed = 0;
+    for (const job of jobs) removed += await this.removeData([job]);
+    return removed;
+  }
+
+  async #removeObjects(job: Job): Promise<void> {
+    if (await this.#table.get(exampleKey(job))) return;
+    const [input, result] = await Promise.all([
+      this.#table.get({ pk: jobPartition(job.id), sk: 'INPUT' }),
+      this.#table.get({ pk: jobPartition(job.id), sk: 'RESULT' }),
+    ]);
+    for (const key of objectsOf(job, input, result)) await this.#objects.remove(key);
+  }
+
   /** @param writer who writes it: of several at once one wins in the Table, so none may touch another's objects */
   #remember(record: JobRecord): void {
     this.#recent.set(record.job.id, record);
@@ -306,7 +353,7 @@ export class Jobs {
   async #storeValue(job: Job, name: string, value: Value): Promise<Value> {
     const json = JSON.stringify(value);
     if (json.length <= inlineCharacters) return { inline: value };
-    const key = `${job.account}/jobs/${job.id}/${name}.json`;
+    const key = objectKey(job, name);
     await this.#objects.put(key, Readable.from([Buffer.from(json)]), { contentType: 'application/json' });
     return { object: key };
   }
@@ -317,6 +364,25 @@ export class Jobs {
     const object = await this.#objects.get(holder.object);
     return object ? (JSON.parse(await text(object.body)) as T) : null;
   }
+}
+
+/** Objects that a job may have left behind, also those that no item names any more. */
+function objectsOf(job: Job, input: Item | undefined, result: Item | undefined): readonly string[] {
+  const named = [input?.data.value, result?.data.output, result?.data.logs].flatMap((stored) => {
+    const { object } = (stored ?? {}) as { object?: string };
+    return object === undefined ? [] : [object];
+  });
+  const ranMs = job.startedAt === null ? 0 : (job.completedAt ?? 0) - job.startedAt;
+  const isPlain = job.status === 'succeeded' && job.attempt === 1 && ranMs < plainRunMs;
+  if (isPlain) return named;
+  const places = Array.from({ length: job.attempt + 1 }, (_, attempt) =>
+    resultWriters.flatMap((writer) => [`${attempt}-${writer}-output`, `${attempt}-${writer}-logs`]),
+  );
+  return [...new Set([...named, ...places.flat().map((name) => objectKey(job, name))])];
+}
+
+function objectKey(job: Job, name: string): string {
+  return `${job.account}/jobs/${job.id}/${name}.json`;
 }
 
 function isInline(stored: Value | undefined): boolean {
@@ -372,6 +438,17 @@ function ageKey(job: Job): string {
   return `${timeKey(job.createdAt)}#${job.id}`;
 }
 
+function deadlineKey(job: Job): Key | undefined {
+  if (job.deadlineAt === null) return undefined;
+  return { pk: 'DEADLINES', sk: `${timeKey(job.deadlineAt)}#${job.id}` };
+}
+
+/** Where a job that has ended waits for its data to be removed: by the time of its end, whatever is configured. */
+function removalKey(job: Job): Key | undefined {
+  if (job.completedAt === null || job.source !== 'api' || job.dataRemoved || job.example) return undefined;
+  return { pk: removals, sk: `${timeKey(job.completedAt)}#${job.id}` };
+}
+
 /** The row of a job, with the keys that its state puts it under. */
 export function jobItem(job: Job): Item {
   const ended = hasEnded(job.status);
@@ -382,12 +459,22 @@ export function jobItem(job: Job): Item {
     keys: {
       listing: { pk: listingPartition(job.account), sk: ageKey(job) },
       unfinished: ended ? undefined : { pk: unfinishedPartition(job.pool, state), sk: ageKey(job) },
-      due:
-        ended || job.deadlineAt === null
-          ? undefined
-          : { pk: 'DEADLINES', sk: `${timeKey(job.deadlineAt)}#${job.id}` },
+      due: ended ? removalKey(job) : deadlineKey(job),
     },
   };
+}
+
+function removalOps(job: Job): WriteOp[] {
+  return [
+    {
+      op: 'put',
+      item: jobItem({ ...job, dataRemoved: true }),
+      when: { equals: { status: job.status, dataRemoved: false } },
+    },
+    { op: 'check', key: exampleKey(job), when: { absent: true } },
+    { op: 'delete', key: { pk: jobPartition(job.id), sk: 'INPUT' } },
+    { op: 'delete', key: { pk: jobPartition(job.id), sk: 'RESULT' } },
+  ];
 }
 
 function payloadItem(job: Job, sk: 'INPUT' | 'RESULT', data: { readonly [name: string]: Value }): Item {

@@ -121,7 +121,8 @@ async function compose(
   if (url === '') url = `http://127.0.0.1:${port}`;
   closers.push(() => closeServer(server));
 
-  const sweeper = new Sweeper({ flow, pools, now, logger });
+  const retentionSeconds = env.MIMEO_RETENTION_SECONDS;
+  const sweeper = new Sweeper({ flow, pools, now, logger, retentionSeconds });
   const recovered = await sweeper.recover();
   closers.push(table.consume(createMetering(table)));
 

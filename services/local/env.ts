@@ -19,6 +19,8 @@ const schema = z.object({
   MIMEO_IDLE_SECONDS: seconds.default(60),
   /** A setup that takes longer than this has failed. */
   MIMEO_SETUP_TIMEOUT_SECONDS: seconds.default(600),
+  /** Input, output and logs of a prediction are removed so long after its end; 0 keeps them. */
+  MIMEO_RETENTION_SECONDS: z.coerce.number().int().nonnegative().default(3600),
   /** `full` survives a power cut, too, at the price of a disk flush for each write. */
   MIMEO_SQLITE_SYNCHRONOUS: z.enum(['normal', 'full']).default('normal'),
   /** Micro-dollars per second by SKU, such as {"gpu-t4": 250}, in place of the default prices. */

@@ -1,11 +1,15 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Job } from '../core/job.ts';
 import type { Pool, PoolState } from '../core/pool.ts';
 import type { JobFlow } from '../data/job-flow.ts';
+import { removalBatch } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
 
 /** Jobs that one look takes up; the next look goes on. */
 const batch = 100;
+/** Groups of jobs whose data one look removes. */
+const removalRounds = 40;
 /** How often a pool with unfinished jobs is marked as active. */
 const keepActiveMs = 3_600_000;
 /** A waiting job of this age whose pool has idle instances has lost its message. */
@@ -17,6 +21,8 @@ interface Parts {
   readonly flow: JobFlow;
   readonly pools: Pools;
   readonly now: () => number;
+  /** How long input, output and logs are kept after the end; 0 keeps them. @default 0 */
+  readonly retentionSeconds?: number;
   readonly logger: Logger;
 }
 
@@ -95,7 +101,22 @@ export class Sweeper {
     return recovered;
   }
 
-  /** Looks every `deadlineMs` for deadlines and every `repairMs` for the rest. Returns a function that stops it. */
+  /**
+   * Removes input, output and logs of what ended `retentionSeconds` ago or earlier; 0 keeps all. A call takes up a
+   * bounded number, so that requests come in between; the next goes on.
+   */
+  async removeOldData(): Promise<void> {
+    const { flow, now, retentionSeconds = 0 } = this.#parts;
+    if (retentionSeconds === 0) return;
+    for (let round = 0; round < removalRounds; round += 1) {
+      const jobs = await flow.jobs.withData(now() - retentionSeconds * 1000 + 1, removalBatch);
+      if (jobs.length > 0) await flow.jobs.removeData(jobs);
+      if (jobs.length < removalBatch) return;
+      await turn();
+    }
+  }
+
+  /** Looks every `deadlineMs` for deadlines and and old data, every `repairMs` for the rest. Returns a function that stops it. */
   start({ deadlineMs, repairMs }: { deadlineMs: number; repairMs: number }): () => Promise<void> {
     const { now, logger } = this.#parts;
     let lookedAt = now();
@@ -106,9 +127,10 @@ export class Sweeper {
       if (!slept) await this.repair();
     };
     const stopDeadlines = repeat(deadlineMs, async () => this.cancelOverdue(), logger);
+    const stopRemoval = repeat(deadlineMs, async () => this.removeOldData(), logger);
     const stopRepair = repeat(repairMs, repairUnlessAsleep, logger);
     return async () => {
-      await Promise.all([stopDeadlines(), stopRepair()]);
+      await Promise.all([stopDeadlines(), stopRemoval(), stopRepair()]);
     };
   }
 

@@ -1,0 +1,129 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { PredictionBody } from '../../services/api/schemas.ts';
+import { sharedPoolId } from '../../services/core/pool.ts';
+import { Examples } from '../../services/data/examples.ts';
+import type { FleetProtocol } from '../../services/ports/fleet-protocol/port.ts';
+import { Sweeper } from '../../services/sweeper/app.ts';
+import { openApi, type TestApi } from '../support/api.ts';
+
+const version = 'a'.repeat(64);
+const pool = sharedPoolId({ model: 'local/echo', version, hardware: 'cpu' });
+const hour = 3_600_000;
+/** Too large for the Table. */
+const large = 'x'.repeat(20_000);
+
+let test: TestApi;
+let sweeper: Sweeper;
+let runner: FleetProtocol;
+beforeEach(async () => {
+  test = await openApi();
+  await test.addModel({ name: 'echo' }, { id: version });
+  const now = () => test.clock.now;
+  sweeper = new Sweeper({ ...test, now, logger: pino({ level: 'silent' }), retentionSeconds: 3600 });
+  runner = test.api.dispatch.protocolFor({ role: 'runner', pool });
+});
+afterEach(async () => test.close());
+
+async function create(text: string): Promise<string> {
+  const body = { input: { text } };
+  const response = await test.call('POST', '/v1/models/local/echo/predictions', body);
+  return ((await response.json()) as PredictionBody).id;
+}
+
+async function run(text: string): Promise<string> {
+  const id = await create(text);
+  const job = await runner.lease({ instance: 'i', waitSeconds: 0 });
+  const outcome = { status: 'succeeded' as const, output: text, predictMs: 5, metrics: {} };
+  await runner.report({
+    id,
+    attempt: job?.attempt ?? 0,
+    events: [{ type: 'ended', outcome, logs: 'said it', acceptedAfterMs: 0 }],
+  });
+  return id;
+}
+
+async function read(id: string): Promise<PredictionBody> {
+  return (await (await test.call('GET', `/v1/predictions/${id}`)).json()) as PredictionBody;
+}
+
+it('input, output and logs go an hour after the end, and the record stays', async () => {
+  const old = await run('a');
+  test.clock.now += 1000;
+  const younger = await run('b');
+  const waiting = await create('c');
+
+  test.clock.now += hour - 1001;
+  await sweeper.removeOldData();
+  expect((await read(old)).data_removed).toBe(false);
+  test.clock.now += 1;
+  await sweeper.removeOldData();
+
+  expect(await read(old)).toMatchObject({
+    data_removed: true,
+    input: {},
+    output: null,
+    logs: '',
+    status: 'succeeded',
+    metrics: { predict_time: expect.any(Number) },
+    cost: { micro_usd: expect.any(Number) },
+  });
+  expect(await read(younger)).toMatchObject({ data_removed: false, output: 'b', logs: 'said it' });
+  expect(await read(waiting)).toMatchObject({ data_removed: false, input: { text: 'c' } });
+});
+
+it('objects are removed with it, and by the next look where one was cut short', async () => {
+  const id = await run(large);
+  const keys = ['input', '1-ended-output'].map((name) => `local/jobs/${id}/${name}.json`);
+  for (const key of keys) expect(await test.objects.head(key)).toBeDefined();
+  test.clock.now += hour;
+  vi.spyOn(test.objects, 'remove').mockRejectedValueOnce(new Error('no disk'));
+
+  await expect(sweeper.removeOldData()).rejects.toThrow('no disk');
+  expect((await read(id)).data_removed).toBe(false);
+  await sweeper.removeOldData();
+
+  for (const key of keys) expect(await test.objects.head(key)).toBeUndefined();
+  expect((await read(id)).data_removed).toBe(true);
+});
+
+it('more than one write can hold go in one look, and what is gone is not taken up again', async () => {
+  for (let at = 0; at < 60; at += 1) await run('x');
+  test.clock.now += hour;
+
+  await sweeper.removeOldData();
+
+  expect(await test.flow.jobs.withData(test.clock.now, 100)).toEqual([]);
+});
+
+it('examples are kept as they were for as long as they are examples', async () => {
+  const [kept, other] = [await run(large), await run('y')];
+  const examples = new Examples(test.table, test.flow.jobs);
+  const record = await test.flow.jobs.record(kept);
+  if (record) expect(await examples.add(record, test.clock.now)).toBe(true);
+  test.clock.now += 10 * hour;
+
+  await sweeper.removeOldData();
+  expect(await read(kept)).toMatchObject({ data_removed: false, output: large });
+  expect((await read(other)).data_removed).toBe(true);
+  expect(record && (await test.flow.jobs.removeData([record.job]))).toBe(0);
+  await examples.remove('local/echo', kept);
+  await sweeper.removeOldData();
+
+  expect((await read(kept)).data_removed).toBe(true);
+});
+
+it('data is kept where no time is set', async () => {
+  const id = await run('a');
+  test.clock.now += 1000 * hour;
+
+  const keeping = new Sweeper({
+    ...test,
+    now: () => test.clock.now,
+    logger: pino({ level: 'silent' }),
+    retentionSeconds: 0,
+  });
+  await keeping.removeOldData();
+
+  expect((await read(id)).output).toBe('a');
+});
