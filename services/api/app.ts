@@ -4,11 +4,14 @@ import { bodyLimit } from 'hono/body-limit';
 import type { Logger } from 'pino';
 import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
+import type { TargetPolicy } from '../core/webhook.ts';
 import { Accounts } from '../data/accounts.ts';
+import { Deliveries } from '../data/deliveries.ts';
 import { Examples } from '../data/examples.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import { Models } from '../data/models.ts';
 import { Pools } from '../data/pools.ts';
+import { WebhookSecrets } from '../data/webhook-secrets.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
 import type { Table } from '../ports/table/port.ts';
@@ -30,6 +33,7 @@ import { poolRoutes } from './routes/pools.ts';
 import { predictionRoutes } from './routes/predictions.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 
 /** Longest JSON body, bytes; larger inputs are files. */
 const maxBodyBytes = 10 * 1024 * 1024;
@@ -48,6 +52,8 @@ export interface ApiParts {
   readonly publicUrl: () => string;
   /** Given where the api itself serves the signed URLs of objects. */
   readonly servedObjects?: ServedObjects;
+  /** What webhooks may call. @default https at public addresses */
+  readonly webhookTargets?: TargetPolicy;
   /** Signs stream URLs and fleet tokens; 32 bytes. */
   readonly signingKey: Buffer;
   readonly now: () => number;
@@ -59,6 +65,8 @@ export interface Api {
   /** The control plane's side of the fleet protocol, for peers in the same process. */
   readonly dispatch: Dispatch;
   readonly fleetTokens: FleetTokens;
+  /** What webhooks carry. */
+  readonly predictions: Predictions;
   /** From now on `/readyz` tells load balancers to send nothing more. */
   readonly drain: () => void;
 }
@@ -87,7 +95,10 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
   // What is registered above needs no token; what follows does.
   app.use('/v1/*', admit(authenticator(accounts, now)));
-  predictionRoutes(app, { predictions, catalogue, publicUrl });
+  const { webhookTargets = { allowHttp: false, allowPrivate: false } } = parts;
+  predictionRoutes(app, { predictions, catalogue, publicUrl, webhookTargets });
+  const deliveries = new Deliveries(table);
+  webhookRoutes(app, { deliveries, secrets: new WebhookSecrets(table), channel, publicUrl, now });
   const body = modelBodies({ models, examples, predictions, publicUrl });
   modelRoutes(app, { models, catalogue, hardware, publicUrl, now, body });
   modelSettingsRoutes(app, { models, examples, catalogue, flow, body, now });
@@ -100,7 +111,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const drain = () => {
     draining = true;
   };
-  return { app, dispatch, fleetTokens, drain };
+  return { app, dispatch, fleetTokens, predictions, drain };
 }
 
 function document(app: OpenAPIHono<ApiEnv>): void {

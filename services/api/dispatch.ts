@@ -21,6 +21,7 @@ import {
   type StopList,
 } from '../ports/fleet-protocol/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
+import { LiveCheckpoints } from './live-checkpoints.ts';
 
 /** Who speaks the fleet protocol: a runner of one pool, or the director. */
 export type FleetIdentity =
@@ -52,6 +53,7 @@ export class Dispatch {
   readonly #queue: Queue;
   readonly #channel: Channel;
   readonly #now: () => number;
+  readonly #live: LiveCheckpoints;
   readonly #followed = new Map<string, Followed>();
   readonly #watched = new Map<string, string>();
   #demandChanged = true;
@@ -63,6 +65,7 @@ export class Dispatch {
     this.#queue = parts.queue;
     this.#channel = parts.channel;
     this.#now = parts.now;
+    this.#live = new LiveCheckpoints(parts.flow);
   }
 
   /** Listens for wake-ups; call once before the first director asks. */
@@ -194,7 +197,8 @@ export class Dispatch {
     const id = formatPlace({ attempt: job.attempt, chunk: followed.chunks, log: followed.logEvents });
     const data = event.type === 'output' ? JSON.stringify(event.chunk) : event.text;
     await this.#channel.publish(jobTopic(job.id), { id, type: event.type, data });
-    await this.#checkpoint(job, followed);
+    if (!job.webhookEvents || !(await this.#live.note(job, event.type)))
+      await this.#checkpoint(job, followed);
   }
 
   /** Before a reader can see output it is on record, so that the job is never run a second time. */

@@ -5,6 +5,7 @@ import { newJobId } from '../core/ids.ts';
 import { hasEnded, type Job, startJob } from '../core/job.ts';
 import { type Pool, sharedPoolId } from '../core/pool.ts';
 import { explainWaiting } from '../core/waiting.ts';
+import type { Webhook } from '../core/webhook.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { JobRecord } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
@@ -65,6 +66,7 @@ export class Predictions {
   /**
    * Creates a prediction and, where asked to, waits for its end.
    * @param hasLeft whether the client has gone; asked now and then while it is waited for
+   * @param webhook checked already
    * @throws ProblemError `input_invalid` or, for headers, `invalid_request`
    */
   async create(
@@ -73,14 +75,15 @@ export class Predictions {
     caller: Caller,
     headers: CreateHeaders,
     hasLeft: () => boolean,
+    webhook?: Webhook,
   ): Promise<PredictionBody> {
     const waitSeconds = requireWait(headers.prefer);
     const cancelAfterSeconds = requireCancelAfter(headers.cancelAfter);
     const checked = runnable.contract.check(input);
     const { idempotency } = headers;
-    const job = this.#newJob(runnable, caller, cancelAfterSeconds, idempotency);
+    const job = this.#newJob(runnable, caller, cancelAfterSeconds, idempotency, webhook);
     const { secrets } = runnable.contract;
-    const options = { traceparent: headers.traceparent ?? null, secrets };
+    const options = { traceparent: headers.traceparent ?? null, secrets, webhook: webhook?.url };
     await this.#touch(runnable, job);
     if (waitSeconds === 0) {
       await this.#parts.flow.create(job, checked, options);
@@ -151,6 +154,7 @@ export class Predictions {
     caller: Caller,
     cancelAfterSeconds: number | undefined,
     idempotency: Idempotency | undefined,
+    webhook: Webhook | undefined,
   ): Job {
     const createdAt = this.#parts.now();
     const name = `${model.owner}/${model.name}`;
@@ -170,6 +174,7 @@ export class Predictions {
       streams: version.streams,
       createdAt,
       deadlineAt: cancelAfterSeconds === undefined ? null : createdAt + cancelAfterSeconds * 1000,
+      webhookEvents: webhook?.events ?? null,
     });
   }
 

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { failureCodes, problemKinds } from '../core/errors.ts';
 import { jobStatuses } from '../core/job.ts';
 import { nameSchema } from '../core/model.ts';
+import { maxWebhookUrlLength, webhookEvents } from '../core/webhook.ts';
 
 /** The bodies of the public API, from which routes, types and the OpenAPI document are made. */
 
@@ -142,8 +143,15 @@ const input = z
 export const predictionRequestSchema = z.object({
   input,
   webhook: z
-    .null({ error: 'This release delivers no webhooks; leave it out, and wait, poll or stream' })
-    .optional(),
+    .string()
+    .max(maxWebhookUrlLength)
+    .nullish()
+    .openapi({ description: 'Where its events are posted, signed as Standard Webhooks wants it' }),
+  webhook_events_filter: z
+    .array(z.enum(webhookEvents))
+    .min(1, { error: 'must name an event; leave it out for all of them' })
+    .nullish()
+    .openapi({ description: 'Which events; all of them where it is left out' }),
   stream: z
     .boolean()
     .optional()

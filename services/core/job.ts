@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { assertNever, type FailureCode, failureCodes, failureKinds } from './errors.ts';
 import { billedMs, costMicroUsd } from './pricing.ts';
+import { webhookEvents } from './webhook.ts';
 
 export const jobStatuses = ['starting', 'processing', 'succeeded', 'failed', 'canceled'] as const;
 export type JobStatus = (typeof jobStatuses)[number];
@@ -59,6 +60,8 @@ export const jobSchema = z.object({
   example: z.boolean().optional(),
   /** Digest of the request, where it came with an idempotency key. */
   requestDigest: z.string().optional(),
+  /** Events that its webhook is told of; null without one. Not there in rows of earlier releases. */
+  webhookEvents: z.array(z.enum(webhookEvents)).readonly().nullable(),
 });
 export type Job = z.infer<typeof jobSchema>;
 
@@ -80,7 +83,8 @@ export type JobSpec = Pick<
   | 'createdAt'
   | 'deadlineAt'
   | 'requestDigest'
->;
+> &
+  Partial<Pick<Job, 'webhookEvents'>>;
 
 /** A job that waits for its first lease. */
 export function startJob(spec: JobSpec): Job {
@@ -98,6 +102,7 @@ export function startJob(spec: JobSpec): Job {
     costMicroUsd: null,
     predictMs: null,
     dataRemoved: false,
+    webhookEvents: spec.webhookEvents ?? null,
   };
 }
 

@@ -49,6 +49,8 @@ export interface JobRecord {
   readonly result: Result | undefined;
   readonly traceparent: string | null;
   readonly secrets: readonly string[];
+  /** The URL of its webhook. */
+  readonly webhook?: string;
 }
 
 export interface CreateOptions {
@@ -56,6 +58,8 @@ export interface CreateOptions {
   readonly traceparent: string | null;
   /** Names of inputs that are never shown again. */
   readonly secrets: readonly string[];
+  /** The URL of its webhook, which the job's row does not hold. */
+  readonly webhook?: string;
 }
 
 /** A runner's sign of life for one attempt. */
@@ -87,7 +91,7 @@ export class Jobs {
     const stored = await this.#storeValue(job, 'input', input);
     const ops: WriteOp[] = [
       { op: 'put', item: jobItem(job), when: { absent: true } },
-      { op: 'put', item: payloadItem(job, 'INPUT', { value: stored, ...options }) },
+      { op: 'put', item: payloadItem(job, 'INPUT', inputData(stored, options)) },
     ];
     await this.#table.write(ops, durability);
     if (isInline(stored)) this.#remember({ job, input, result: undefined, ...options });
@@ -121,7 +125,13 @@ export class Jobs {
       result: result && (await this.#loadResult(result)),
       traceparent: typeof input?.data.traceparent === 'string' ? input.data.traceparent : null,
       secrets: (input?.data.secrets as readonly string[] | undefined) ?? [],
+      ...webhookOf(input),
     };
+  }
+
+  /** The URL of a job's webhook. */
+  async webhook(id: string): Promise<string | undefined> {
+    return webhookOf(await this.#table.get({ pk: jobPartition(id), sk: 'INPUT' })).webhook;
   }
 
   /** Predictions of an account, newest first. */
@@ -202,11 +212,12 @@ export class Jobs {
   /**
    * Stores what an attempt has put out so far, or the last words of a job that was canceled; nothing where the job is
    * not in the state of `job` any more.
+   * @param announces what of it a webhook is to be told
    */
-  async checkpoint(job: Job, result: Result): Promise<void> {
+  async checkpoint(job: Job, result: Result, announces?: 'output' | 'logs'): Promise<void> {
     const { status, attempt } = job;
     const when = { equals: { status, attempt, dataRemoved: false } };
-    const op = await this.#resultOp(job, status, result);
+    const op = await this.#resultOp(job, status, result, announces);
     this.#recent.delete(job.id);
     try {
       await this.#table.write([{ op: 'check', key: jobKey(job.id), when }, op]);
@@ -327,14 +338,19 @@ export class Jobs {
     if (this.#recent.size > recentJobs && oldest !== undefined) this.#recent.delete(oldest);
   }
 
-  async #resultOp(job: Job, writer: JobEvent['type'] | Job['status'], result: Result): Promise<WriteOp> {
+  async #resultOp(
+    job: Job,
+    writer: JobEvent['type'] | Job['status'],
+    result: Result,
+    announces?: 'output' | 'logs',
+  ): Promise<WriteOp> {
     const place = `${result.attempt}-${writer}`;
     const [output, logs] = await Promise.all([
       this.#storeValue(job, `${place}-output`, result.output),
       this.#storeValue(job, `${place}-logs`, result.logs),
     ]);
     const data = { output, logs, metrics: result.metrics, attempt: result.attempt };
-    return { op: 'put', item: payloadItem(job, 'RESULT', data) };
+    return { op: 'put', item: payloadItem(job, 'RESULT', announces ? { ...data, announces } : data) };
   }
 
   async #loadResult(item: Item): Promise<Result> {
@@ -383,6 +399,14 @@ function objectsOf(job: Job, input: Item | undefined, result: Item | undefined):
 
 function objectKey(job: Job, name: string): string {
   return `${job.account}/jobs/${job.id}/${name}.json`;
+}
+
+function inputData(value: Value, { traceparent, secrets, webhook }: CreateOptions): Item['data'] {
+  return webhook === undefined ? { value, traceparent, secrets } : { value, traceparent, secrets, webhook };
+}
+
+function webhookOf(input: Item | undefined): { readonly webhook?: string } {
+  return typeof input?.data.webhook === 'string' ? { webhook: input.data.webhook } : {};
 }
 
 function isInline(stored: Value | undefined): boolean {

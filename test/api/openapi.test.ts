@@ -96,7 +96,7 @@ describe('the OpenAPI document', () => {
     await answered(...predictions, '{}', { authorization: 'Bearer no' });
     await answered(...predictions, { version: 'local/nothing', input: {} });
     await answered(...predictions, '{}', { 'content-type': 'text/plain' });
-    await answered(...predictions, { version: 'local/open', input: {}, webhook: 'https://example.com' });
+    await answered(...predictions, { version: 'local/open', input: {}, webhook: 'ftp://example.com' });
     await answered('/v1/predictions', 'GET', '/v1/predictions?cursor=x');
     await answered('/v1/models/{owner}/{name}', 'GET', '/v1/models/local/nothing');
     await answered('/v1/streams/{id}', 'GET', '/v1/streams/x');

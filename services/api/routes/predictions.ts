@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context, HonoRequest } from 'hono';
 import { ProblemError } from '../../core/errors.ts';
 import { type Job, jobStatuses } from '../../core/job.ts';
+import { type TargetPolicy, type Webhook, webhookEvents, webhookUrlProblem } from '../../core/webhook.ts';
 import { ConflictError, type Value } from '../../ports/table/port.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue, Runnable } from '../catalogue.ts';
@@ -40,27 +41,27 @@ export function predictionRoutes(
     readonly predictions: Predictions;
     readonly catalogue: Catalogue;
     readonly publicUrl: () => string;
+    /** What webhooks may call. */
+    readonly webhookTargets: TargetPolicy;
   },
 ): void {
-  const { predictions, catalogue, publicUrl } = parts;
-  const create = async (
-    context: Context<ApiEnv>,
-    find: () => Promise<Runnable>,
-    body: { readonly input: Record<string, unknown> },
-  ) => {
+  const { predictions, catalogue, publicUrl, webhookTargets } = parts;
+  const create = async (context: Context<ApiEnv>, find: () => Promise<Runnable>, body: PredictionRequest) => {
     const caller = context.get('caller');
     const input = body.input as { [name: string]: Value };
     const headers = createHeaders(context.req);
+    const webhook = requireWebhook(body, webhookTargets);
+    const left = hasLeft(context);
     const key = context.req.header('idempotency-key');
     if (key === undefined)
-      return await predictions.create(await find(), input, caller, headers, hasLeft(context));
+      return await predictions.create(await find(), input, caller, headers, left, webhook);
     const idempotency = idempotencyOf(caller.account, key, context.req.path, body);
-    const replay = async () => predictions.replay(idempotency, headers, hasLeft(context));
+    const replay = async () => predictions.replay(idempotency, headers, left);
     const known = await replay();
     if (known) return known;
     const withKey = { ...headers, idempotency };
     try {
-      return await predictions.create(await find(), input, caller, withKey, hasLeft(context));
+      return await predictions.create(await find(), input, caller, withKey, left, webhook);
     } catch (error) {
       // The same request, sent twice at once: one of the two has made it.
       const made = error instanceof ConflictError ? await replay() : undefined;
@@ -177,6 +178,17 @@ export function predictionRoutes(
         200,
       ),
   );
+}
+
+type PredictionRequest = z.infer<typeof predictionRequestSchema>;
+
+/** @throws ProblemError `invalid_body` where its URL may not be called */
+function requireWebhook(body: PredictionRequest, policy: TargetPolicy): Webhook | undefined {
+  const { webhook: url, webhook_events_filter: filter } = body;
+  if (url === undefined || url === null) return undefined;
+  const problem = webhookUrlProblem(url, policy);
+  if (problem) throw new ProblemError('invalid_body', `- webhook: ${problem}`);
+  return { url, events: webhookEvents.filter((event) => !filter || filter.includes(event)) };
 }
 
 /** Only asked for where a wait takes long: to follow a request's signal costs as much as to read its body. */
