@@ -5,14 +5,17 @@ import { join, resolve } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
 import { type Api, createApi } from '../api/app.ts';
+import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
 import { hashToken } from '../core/ids.ts';
 import { defaultPolicy } from '../core/scaling.ts';
 import { Accounts } from '../data/accounts.ts';
+import { Deliveries, isWebhookChange } from '../data/deliveries.ts';
 import { JobFlow } from '../data/job-flow.ts';
 import { isEndedJob, Jobs } from '../data/jobs.ts';
 import { Models } from '../data/models.ts';
 import { Pools } from '../data/pools.ts';
+import { WebhookSecrets } from '../data/webhook-secrets.ts';
 import { startDirector } from '../director/app.ts';
 import { createMetering } from '../metering/app.ts';
 import { createMemoryChannel } from '../ports/channel/memory.ts';
@@ -25,6 +28,8 @@ import { findPython } from '../registrar/python.ts';
 import { SourceRegistrar } from '../registrar/source.ts';
 import { startRunner } from '../runner/app.ts';
 import { Sweeper } from '../sweeper/app.ts';
+import { Webhooks } from '../webhooks/app.ts';
+import { systemResolver } from '../webhooks/targets.ts';
 import type { LocalEnv } from './env.ts';
 import { openHome } from './home.ts';
 
@@ -80,7 +85,7 @@ async function compose(
   const table = openSqliteTable({
     path: join(home.root, 'mimeo.db'),
     synchronous: env.MIMEO_SQLITE_SYNCHRONOUS,
-    recordsChange: isEndedJob,
+    recordsChange: (item) => isEndedJob(item) || isWebhookChange(item),
     feedImages: 'new',
   });
   closers.push(() => table.close());
@@ -102,6 +107,7 @@ async function compose(
   const hardware = new HardwareCatalogue(env.MIMEO_PRICES);
   await ensureAccount(new Accounts(table), home.token, now());
 
+  const webhookTargets = { allowHttp: true, allowPrivate: env.MIMEO_WEBHOOK_PRIVATE };
   const api = await createApi({
     table,
     queue,
@@ -112,6 +118,7 @@ async function compose(
     maxSourceBytes,
     servedObjects: { objects, signingKey: objectsKey },
     publicUrl: () => url,
+    webhookTargets,
     signingKey,
     now,
     logger,
@@ -125,6 +132,18 @@ async function compose(
   const sweeper = new Sweeper({ flow, pools, now, logger, retentionSeconds });
   const recovered = await sweeper.recover();
   closers.push(table.consume(createMetering(table)));
+  const webhooks = new Webhooks({
+    jobs: flow.jobs,
+    deliveries: new Deliveries(table),
+    secrets: new WebhookSecrets(table),
+    channel,
+    prediction: async (id, account) => api.predictions.get(id, account).catch(undefinedWhereGone),
+    policy: webhookTargets,
+    resolve: systemResolver(webhookTargets),
+    now,
+    logger,
+  });
+  closers.push(await webhooks.start(), table.consume(webhooks.consumer));
 
   const fleet = createProcessFleet({
     capacity: env.MIMEO_MAX_INSTANCES,
@@ -153,6 +172,10 @@ async function compose(
     () => api.drain(),
   );
   return { url, token: home.token, api, models, registrar, recovered, close: closeAll };
+}
+
+function undefinedWhereGone(error: unknown): undefined {
+  if (!(error instanceof ProblemError && error.code === 'not_found')) throw error;
 }
 
 async function ensureAccount(accounts: Accounts, token: string, now: number): Promise<void> {

@@ -23,6 +23,8 @@ const schema = z.object({
   MIMEO_RETENTION_SECONDS: z.coerce.number().int().nonnegative().default(3600),
   /** `full` survives a power cut, too, at the price of a disk flush for each write. */
   MIMEO_SQLITE_SYNCHRONOUS: z.enum(['normal', 'full']).default('normal'),
+  /** Whether webhooks may call loopback and private addresses. */
+  MIMEO_WEBHOOK_PRIVATE: z.stringbool().default(true),
   /** Micro-dollars per second by SKU, such as {"gpu-t4": 250}, in place of the default prices. */
   MIMEO_PRICES: z
     .string()
