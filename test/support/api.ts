@@ -10,6 +10,7 @@ import { HardwareCatalogue } from '../../services/core/hardware.ts';
 import { newToken } from '../../services/core/ids.ts';
 import type { Model } from '../../services/core/model.ts';
 import type { Version } from '../../services/core/version.ts';
+import type { TargetPolicy } from '../../services/core/webhook.ts';
 import { Accounts } from '../../services/data/accounts.ts';
 import { JobFlow } from '../../services/data/job-flow.ts';
 import { Jobs } from '../../services/data/jobs.ts';
@@ -59,7 +60,11 @@ const noBuilder: SourceBuilder = {
   },
 };
 
-export async function openApi(builder: SourceBuilder = noBuilder): Promise<TestApi> {
+/** @param webhookTargets what webhooks may call; https at public addresses unless given */
+export async function openApi(
+  builder: SourceBuilder = noBuilder,
+  webhookTargets?: TargetPolicy,
+): Promise<TestApi> {
   const folder = await mkdtemp(join(tmpdir(), 'mimeo-api-'));
   const clock = { now: Date.now() };
   const now = () => clock.now;
@@ -84,6 +89,7 @@ export async function openApi(builder: SourceBuilder = noBuilder): Promise<TestA
     maxSourceBytes: 1000,
     servedObjects: { objects, signingKey: signingKey.toString('base64') },
     publicUrl: () => publicUrl,
+    webhookTargets,
     signingKey,
     now,
     logger: pino({ level: 'silent' }),
