@@ -17,8 +17,10 @@ import type { Queue } from '../ports/queue/port.ts';
 import type { Table } from '../ports/table/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
 import { Catalogue } from './catalogue.ts';
+import { Concurrency } from './concurrency.ts';
 import { Dispatch } from './dispatch.ts';
 import { FleetTokens } from './fleet-tokens.ts';
+import { type ApiLimits, RateLimiter } from './limits.ts';
 import { modelBodies } from './model-bodies.ts';
 import { type Caller, Predictions } from './predictions.ts';
 import { handleErrors, handleInvalid, handleNotFound } from './problems.ts';
@@ -58,6 +60,8 @@ export interface ApiParts {
   readonly signingKey: Buffer;
   readonly now: () => number;
   readonly logger: Logger;
+  /** @default none */
+  readonly limits?: ApiLimits;
 }
 
 export interface Api {
@@ -82,7 +86,21 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const fleetTokens = new FleetTokens(signingKey, now);
   const dispatch = new Dispatch({ flow, pools, queue: parts.queue, channel, now });
   await dispatch.start();
-  const predictions = new Predictions({ flow, pools, channel, hardware, publicUrl, signingKey, now });
+  const { concurrentPerAccount, queuedPerPool } = parts.limits ?? {};
+  const concurrency = concurrentPerAccount ? new Concurrency(concurrentPerAccount) : undefined;
+  await concurrency?.follow(flow, pools);
+  const rates = new RateLimiter(parts.limits ?? {}, now);
+  const predictions = new Predictions({
+    flow,
+    pools,
+    channel,
+    hardware,
+    publicUrl,
+    signingKey,
+    now,
+    queuedPerPool,
+    concurrency,
+  });
   let draining = false;
 
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: handleInvalid });
@@ -95,6 +113,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
   // What is registered above needs no token; what follows does.
   app.use('/v1/*', admit(authenticator(accounts, now)));
+  if (rates.isOn) app.use('/v1/*', limitRate(rates));
   const { webhookTargets = { allowHttp: false, allowPrivate: false } } = parts;
   predictionRoutes(app, { predictions, catalogue, publicUrl, webhookTargets });
   const deliveries = new Deliveries(table);
@@ -132,6 +151,16 @@ function logRequests(logger: Logger): MiddlewareHandler<ApiEnv> {
     const { account } = context.get('caller') ?? {};
     const milliseconds = Math.round(performance.now() - startedAt);
     logger.info({ method, path, status: context.res.status, milliseconds, account }, 'request');
+  };
+}
+
+/** Costs nothing where no rate is limited: it is not there then. */
+function limitRate(rates: RateLimiter): MiddlewareHandler<ApiEnv> {
+  return async (context, next) => {
+    const isPrediction = context.req.method === 'POST' && context.req.path.endsWith('/predictions');
+    const headers = rates.admit(context.get('caller').token, isPrediction);
+    for (const name in headers) context.header(name, headers[name]);
+    await next();
   };
 }
 

@@ -11,10 +11,12 @@ import type { JobRecord } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
 import { jobTopic, readProgress } from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
-import type { Value } from '../ports/table/port.ts';
+import type { Durability, Value } from '../ports/table/port.ts';
 import { signCapability } from './capability.ts';
 import type { Runnable } from './catalogue.ts';
+import type { Concurrency } from './concurrency.ts';
 import { type Idempotency, idempotencyMismatch } from './idempotency.ts';
+import { CappedCount } from './limits.ts';
 import type { PredictionBody } from './schemas.ts';
 import { predictionBody } from './views.ts';
 
@@ -52,15 +54,23 @@ interface Parts {
   readonly publicUrl: () => string;
   readonly signingKey: Buffer;
   readonly now: () => number;
+  /** Most predictions that wait for one pool; no limit where undefined or 0. */
+  readonly queuedPerPool?: number;
+  /** Given where accounts have a limit of predictions at a time. */
+  readonly concurrency?: Concurrency;
 }
 
 /** What an account can do with predictions. */
 export class Predictions {
   readonly #parts: Parts;
   readonly #touched = new Map<string, number>();
+  readonly #queues: CappedCount | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    const { flow, queuedPerPool: limit, now } = parts;
+    if (limit)
+      this.#queues = new CappedCount(limit, async (pool) => flow.jobs.count(pool, 'queued', limit), now);
   }
 
   /**
@@ -85,14 +95,23 @@ export class Predictions {
     const { secrets } = runnable.contract;
     const options = { traceparent: headers.traceparent ?? null, secrets, webhook: webhook?.url };
     await this.#touch(runnable, job);
+    const leave = await this.#enter(job);
+    const begin = async (durability?: Durability) => {
+      try {
+        await this.#parts.flow.create(job, checked, options, durability);
+      } catch (error) {
+        leave?.();
+        throw error;
+      }
+    };
     if (waitSeconds === 0) {
-      await this.#parts.flow.create(job, checked, options);
+      await begin();
       return await this.#body({ job, input: checked, result: undefined, ...options });
     }
     // Nobody is told of it before its end is durable, or much later.
     const ended = await this.#endOf(job.id, waitSeconds, hasLeft, async () =>
       // Who repeats a request with its key may be told at once.
-      this.#parts.flow.create(job, checked, options, idempotency ? 'now' : 'soon'),
+      begin(idempotency ? 'now' : 'soon'),
     );
     return await this.#waited(ended, job.id);
   }
@@ -182,6 +201,21 @@ export class Predictions {
     const hardware = this.#parts.hardware.find(sku);
     if (!hardware) throw new ProblemError('unavailable', `The hardware ${sku} is not offered here any more.`);
     return hardware.microUsdPerSecond;
+  }
+
+  /**
+   * Holds a new job to the limits of its pool and its account.
+   * @returns what takes its place back, should it not come to be
+   * @throws ProblemError `queue_full` or `concurrency_limited`
+   */
+  async #enter({ account, pool, model }: Job): Promise<(() => void) | undefined> {
+    const { concurrency, queuedPerPool } = this.#parts;
+    if (this.#queues && !(await this.#queues.admit(pool))) {
+      const detail = `${queuedPerPool} predictions wait for ${model} already, as many as may. Try again later.`;
+      throw new ProblemError('queue_full', detail, { 'retry-after': '5' });
+    }
+    concurrency?.enter(account);
+    return concurrency && (() => concurrency.leave(account));
   }
 
   /** Marks the pool as getting jobs, so that directors and the sweeper look at it. */

@@ -13,6 +13,7 @@ export class JobFlow {
   readonly jobs: Jobs;
   readonly channel: Channel;
   readonly #queue: Queue;
+  readonly #endListeners: ((job: Job) => void)[] = [];
 
   constructor(parts: { jobs: Jobs; queue: Queue; channel: Channel }) {
     this.jobs = parts.jobs;
@@ -29,6 +30,11 @@ export class JobFlow {
   ): Promise<void> {
     await this.jobs.create(job, input, options, durability);
     await this.enqueue(job);
+  }
+
+  /** Calls `listener` with each job that ends by a change of this process, and after that change. */
+  onEnd(listener: (job: Job) => void): void {
+    this.#endListeners.push(listener);
   }
 
   /** Tells the pool's runners and the directors that a job waits. */
@@ -77,6 +83,7 @@ export class JobFlow {
   async #announce(before: Job, after: Job): Promise<void> {
     if (after.status === 'starting') return await this.enqueue(after);
     if (!hasEnded(after.status)) return;
+    for (const listener of this.#endListeners) listener(after);
     await this.channel.ring(jobTopic(after.id));
     await this.channel.ring(demandTopic);
     if (after.status === 'canceled' && before.lease) await this.#stop(before.lease.instance, before);

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
 import { type Api, createApi } from '../api/app.ts';
+import type { ApiLimits } from '../api/limits.ts';
 import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
 import { hashToken } from '../core/ids.ts';
@@ -122,6 +123,7 @@ async function compose(
     signingKey,
     now,
     logger,
+    limits: limitsOf(env),
   });
   const server = createAdaptorServer({ fetch: api.app.fetch }) as Server;
   const port = await listen(server, env.MIMEO_PORT);
@@ -176,6 +178,15 @@ async function compose(
 
 function undefinedWhereGone(error: unknown): undefined {
   if (!(error instanceof ProblemError && error.code === 'not_found')) throw error;
+}
+
+function limitsOf(env: LocalEnv): ApiLimits {
+  return {
+    predictionsPerMinute: env.MIMEO_RATE_PREDICTIONS,
+    requestsPerMinute: env.MIMEO_RATE_REQUESTS,
+    concurrentPerAccount: env.MIMEO_MAX_CONCURRENT_PER_ACCOUNT,
+    queuedPerPool: env.MIMEO_MAX_QUEUE,
+  };
 }
 
 async function ensureAccount(accounts: Accounts, token: string, now: number): Promise<void> {

@@ -19,6 +19,14 @@ const schema = z.object({
   MIMEO_IDLE_SECONDS: seconds.default(60),
   /** A setup that takes longer than this has failed. */
   MIMEO_SETUP_TIMEOUT_SECONDS: seconds.default(600),
+  /** Predictions that a token may create a minute; 0 is no limit. */
+  MIMEO_RATE_PREDICTIONS: z.coerce.number().int().nonnegative().default(0),
+  /** Other requests that a token may send a minute; 0 is no limit. */
+  MIMEO_RATE_REQUESTS: z.coerce.number().int().nonnegative().default(0),
+  /** Predictions of an account that wait or run at a time; 0 is no limit. */
+  MIMEO_MAX_CONCURRENT_PER_ACCOUNT: z.coerce.number().int().nonnegative().default(0),
+  /** Predictions that wait for one pool; 0 is no limit. */
+  MIMEO_MAX_QUEUE: z.coerce.number().int().nonnegative().default(100_000),
   /** Input, output and logs of a prediction are removed so long after its end; 0 keeps them. */
   MIMEO_RETENTION_SECONDS: z.coerce.number().int().nonnegative().default(3600),
   /** `full` survives a power cut, too, at the price of a disk flush for each write. */

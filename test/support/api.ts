@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pino } from 'pino';
-import { type Api, createApi } from '../../services/api/app.ts';
+import { type Api, type ApiParts, createApi } from '../../services/api/app.ts';
 import type { SourceBuilder } from '../../services/api/routes/versions-push.ts';
 import { ProblemError } from '../../services/core/errors.ts';
 import { HardwareCatalogue } from '../../services/core/hardware.ts';
 import { newToken } from '../../services/core/ids.ts';
 import type { Model } from '../../services/core/model.ts';
 import type { Version } from '../../services/core/version.ts';
-import type { TargetPolicy } from '../../services/core/webhook.ts';
+
 import { Accounts } from '../../services/data/accounts.ts';
 import { JobFlow } from '../../services/data/job-flow.ts';
 import { Jobs } from '../../services/data/jobs.ts';
@@ -60,10 +60,9 @@ const noBuilder: SourceBuilder = {
   },
 };
 
-/** @param webhookTargets what webhooks may call; https at public addresses unless given */
 export async function openApi(
   builder: SourceBuilder = noBuilder,
-  webhookTargets?: TargetPolicy,
+  more: Partial<ApiParts> = {},
 ): Promise<TestApi> {
   const folder = await mkdtemp(join(tmpdir(), 'mimeo-api-'));
   const clock = { now: Date.now() };
@@ -89,10 +88,10 @@ export async function openApi(
     maxSourceBytes: 1000,
     servedObjects: { objects, signingKey: signingKey.toString('base64') },
     publicUrl: () => publicUrl,
-    webhookTargets,
     signingKey,
     now,
     logger: pino({ level: 'silent' }),
+    ...more,
   });
   const models = new Models(table);
   const accounts = new Accounts(table);

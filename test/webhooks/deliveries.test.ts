@@ -30,7 +30,7 @@ let stops: (() => Promise<void>)[];
 beforeEach(async () => {
   answer = (response) => response.writeHead(200).end('thanks');
   receiver = await startReceiver((response, path) => answer(response, path));
-  test = await openApi(undefined, policy);
+  test = await openApi(undefined, { webhookTargets: policy });
   deliveries = new Deliveries(test.table);
   const openapiSchema = schemaWith({
     key: { type: 'string', format: 'password', writeOnly: true, 'x-cog-secret': true },
