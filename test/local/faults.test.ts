@@ -110,7 +110,7 @@ describe('a model', () => {
   });
 
   it('that exits after it has shown output is not run again', async () => {
-    const failed = await run('crashes', { speak_first: true });
+    const failed = await run('crashes', { speak_first: true, pause: 3 });
 
     expect(failed).toMatchObject({ status: 'failed', output: ['last words '] });
     expect(failed.code).toMatch(/^(model_crashed|instance_lost)$/);
