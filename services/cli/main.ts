@@ -8,6 +8,7 @@ import { psCommand } from './commands/ps.ts';
 import { pushCommand } from './commands/push.ts';
 import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
+import { webhooksCommand } from './commands/webhooks.ts';
 import { CliError, exitCodes } from './failure.ts';
 import { say } from './terminal.ts';
 
@@ -55,10 +56,13 @@ const commands = [
   psCommand,
   logsCommand,
   rmCommand,
+  webhooksCommand,
   doctorCommand,
 ];
 for (const command of commands) {
-  program.addCommand(command(stopping.signal).copyInheritedSettings(program));
+  const made = command(stopping.signal).copyInheritedSettings(program);
+  for (const part of made.commands) part.copyInheritedSettings(program);
+  program.addCommand(made);
 }
 
 const exitCode = await program.parseAsync().then(() => 0, exitCodeOf);
