@@ -49,7 +49,7 @@ export class Lanes {
   }
 
   #run(): void {
-    for (const [host, lane] of this.#lanes) {
+    for (const [host, lane] of [...this.#lanes]) {
       while (!this.#closed && lane.active < mostAtOnceOfHost && this.#running.size < mostAtOnce) {
         const id = lane.urgent.shift() ?? lane.rest.shift();
         if (id === undefined) break;
@@ -60,6 +60,9 @@ export class Lanes {
 
   #begin(id: string, host: string, lane: Lane): void {
     lane.active += 1;
+    // Whoever has just had a turn comes last for the next.
+    this.#lanes.delete(host);
+    this.#lanes.set(host, lane);
     const running = this.#work(id).finally(() => {
       lane.active -= 1;
       this.#known.delete(id);

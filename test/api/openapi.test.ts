@@ -86,7 +86,15 @@ describe('the OpenAPI document', () => {
     const versions = '/v1/models/{owner}/{name}/versions';
     await answered(versions, 'GET', '/v1/models/local/open/versions');
     await answered(`${versions}/{id}`, 'GET', `/v1/models/local/open/versions/${'a'.repeat(64)}`);
-    for (const path of ['/v1/hardware', '/v1/account', '/v1/registry', '/healthz', '/readyz'])
+    for (const path of [
+      '/v1/hardware',
+      '/v1/account',
+      '/v1/registry',
+      '/healthz',
+      '/readyz',
+      '/v1/webhooks/default/secret',
+      '/v1/webhooks/deliveries',
+    ])
       await answered(path, 'GET', path);
   });
 

@@ -1,0 +1,66 @@
+import { expect, it } from 'vitest';
+import { Lanes } from '../../services/webhooks/lanes.ts';
+
+/** Lanes whose work ends when told to, and what has begun, in order. */
+function openLanes() {
+  const begun: string[] = [];
+  const ends = new Map<string, () => void>();
+  let rooms = 0;
+  const lanes = new Lanes(
+    (id) => {
+      begun.push(id);
+      return new Promise((done) => ends.set(id, done));
+    },
+    () => {
+      rooms += 1;
+    },
+  );
+  const end = async (id: string) => {
+    ends.get(id)?.();
+    await new Promise((done) => setImmediate(done));
+  };
+  return { lanes, begun, end, rooms: () => rooms };
+}
+
+it('sends what must arrive before what is old soon, four at a time to one host', async () => {
+  const { lanes, begun, end } = openLanes();
+  for (const id of ['a', 'b', 'c', 'd', 'output']) lanes.add(id, 'host', false);
+  lanes.add('completed', 'host', true);
+
+  expect(begun).toEqual(['a', 'b', 'c', 'd']);
+  await end('b');
+  await end('a');
+  expect(begun.slice(4)).toEqual(['completed', 'output']);
+});
+
+it('takes a delivery once while it waits or runs, and again afterwards', async () => {
+  const { lanes, begun, end } = openLanes();
+  lanes.add('a', 'host', true);
+  lanes.add('a', 'host', true);
+  expect(begun).toEqual(['a']);
+
+  await end('a');
+  lanes.add('a', 'host', true);
+  expect(begun).toEqual(['a', 'a']);
+});
+
+it('gives a host that has had no turn the next one, however many dead hosts have long lines', async () => {
+  const { lanes, begun, end } = openLanes();
+  for (let host = 0; host < 40; host += 1)
+    for (let item = 0; item < 8; item += 1) lanes.add(`${host}-${item}`, `host ${host}`, true);
+  lanes.add('late', 'a host that answers', true);
+  expect(begun).toHaveLength(128);
+
+  for (const id of begun.slice(0, 40)) await end(id);
+
+  expect(begun).toContain('late');
+});
+
+it('tells when a line that was too long has room again', async () => {
+  const { lanes, begun, end, rooms } = openLanes();
+  for (let item = 0; item < 1100; item += 1) lanes.add(`${item}`, 'host', true);
+  for (let done = 0; done < begun.length; done += 1) await end(begun[done] ?? '');
+
+  expect(begun).toHaveLength(1004);
+  expect(rooms()).toBe(1);
+});
