@@ -106,6 +106,36 @@ describe('what a webhook is told', () => {
     expect(arrived()).toEqual(['start', 'completed']);
   });
 
+  it('is new logs within a moment, where it asked for them, but no output where it did not', async () => {
+    await create({ webhook_events_filter: ['logs'] });
+    const runner = test.api.dispatch.protocolFor({ role: 'runner', pool });
+    const job = await runner.lease({ instance: 'one', waitSeconds: 0 });
+    const ref = { id: job?.id ?? '', attempt: 1 };
+    await runner.report({ ...ref, events: [{ type: 'output', index: 0, chunk: 'not yet' }] });
+    await runner.report({ ...ref, events: [{ type: 'logs', text: 'line\n' }] });
+
+    await settled();
+    expect(arrived()).toEqual(['logs']);
+    expect(JSON.parse(receiver.received[0]?.body ?? '')).toMatchObject({
+      status: 'processing',
+      logs: 'line\n',
+    });
+  });
+
+  it('is not what the end has overtaken, which is not sent and not kept', async () => {
+    await cancel(await create());
+    const [completed] = await settled();
+    const known = await deliveries.get(completed?.id ?? '');
+    if (!known) throw new Error('nothing was delivered');
+    const id = `${known.job}-output-1-7`;
+    const nextTryAt = test.clock.now;
+    await deliveries.create([{ ...known, id, event: 'output', state: 'pending', nextTryAt, attempts: [] }]);
+    await test.channel.ring('deliveries');
+
+    await vi.waitFor(async () => expect(await deliveries.get(id)).toBeUndefined(), soon);
+    expect(arrived()).toEqual(['completed']);
+  });
+
   it('does not hold the secrets among its inputs', async () => {
     await cancel(await create({}, { key: 'hush-hush' }));
     await settled();
