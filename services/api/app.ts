@@ -8,17 +8,20 @@ import type { TargetPolicy } from '../core/webhook.ts';
 import { Accounts } from '../data/accounts.ts';
 import { Deliveries } from '../data/deliveries.ts';
 import { Examples } from '../data/examples.ts';
+import { Files } from '../data/files.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import { Models } from '../data/models.ts';
 import { Pools } from '../data/pools.ts';
 import { WebhookSecrets } from '../data/webhook-secrets.ts';
 import type { Channel } from '../ports/channel/port.ts';
+import type { Objects } from '../ports/objects/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
 import type { Table } from '../ports/table/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
 import { Catalogue } from './catalogue.ts';
 import { Concurrency } from './concurrency.ts';
 import { Dispatch } from './dispatch.ts';
+import { FileUploads } from './file-uploads.ts';
 import { FleetTokens } from './fleet-tokens.ts';
 import { type ApiLimits, RateLimiter } from './limits.ts';
 import { modelBodies } from './model-bodies.ts';
@@ -26,6 +29,7 @@ import { type Caller, Predictions } from './predictions.ts';
 import { handleErrors, handleInvalid, handleNotFound } from './problems.ts';
 import { accountRoutes } from './routes/account.ts';
 import { exampleRoutes } from './routes/examples.ts';
+import { fileDownloadRoutes, fileRoutes, filesPath } from './routes/files.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
 import { modelSettingsRoutes } from './routes/model-settings.ts';
@@ -52,6 +56,9 @@ export interface ApiParts {
   readonly maxSourceBytes: number;
   /** Of this server as its clients reach it, without a slash at the end; known once it listens. */
   readonly publicUrl: () => string;
+  readonly objects: Objects;
+  /** Largest file that may be uploaded. */
+  readonly maxFileBytes: number;
   /** Given where the api itself serves the signed URLs of objects. */
   readonly servedObjects?: ServedObjects;
   /** What webhooks may call. @default https at public addresses */
@@ -101,6 +108,9 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     queuedPerPool,
     concurrency,
   });
+  const { objects, maxFileBytes } = parts;
+  const files = new Files(table);
+  const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, now });
   let draining = false;
 
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: handleInvalid });
@@ -111,6 +121,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   healthRoutes(app, async () => !draining && (await answers(table)));
   streamRoutes(app, { jobs: flow.jobs, channel, signingKey, now });
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
+  fileDownloadRoutes(app, uploads);
   // What is registered above needs no token; what follows does.
   app.use('/v1/*', admit(authenticator(accounts, now)));
   if (rates.isOn) app.use('/v1/*', limitRate(rates));
@@ -124,6 +135,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   exampleRoutes(app, { examples, catalogue, predictions, flow, publicUrl, now });
   const { builder, maxSourceBytes } = parts;
   versionPushRoutes(app, { builder, maxSourceBytes, models, catalogue, now, logger: parts.logger });
+  fileRoutes(app, uploads, publicUrl);
   accountRoutes(app, { accounts, hardware });
   poolRoutes(app, { pools, jobs: flow.jobs, now });
   document(app);
@@ -172,9 +184,10 @@ function admit(callerOf: (request: HonoRequest) => Promise<Caller>): MiddlewareH
   return async (context, next) => {
     const { req } = context;
     context.set('caller', await callerOf(req));
-    const isArchive = archivePath.test(req.path);
-    if (!isArchive) requireJson(req);
-    return isArchive || saysItFits(req) ? await next() : await limitJson(context, next);
+    // What is read as a stream, by routes that bound it themselves.
+    const isStreamed = archivePath.test(req.path) || req.path === filesPath;
+    if (!isStreamed) requireJson(req);
+    return isStreamed || saysItFits(req) ? await next() : await limitJson(context, next);
   };
 }
 

@@ -12,6 +12,7 @@ import { hashToken } from '../core/ids.ts';
 import { defaultPolicy } from '../core/scaling.ts';
 import { Accounts } from '../data/accounts.ts';
 import { Deliveries, isWebhookChange } from '../data/deliveries.ts';
+import { Files } from '../data/files.ts';
 import { JobFlow } from '../data/job-flow.ts';
 import { isEndedJob, Jobs } from '../data/jobs.ts';
 import { Models } from '../data/models.ts';
@@ -28,7 +29,8 @@ import { maxSourceBytes } from '../registrar/limits.ts';
 import { findPython } from '../registrar/python.ts';
 import { SourceRegistrar } from '../registrar/source.ts';
 import { startRunner } from '../runner/app.ts';
-import { Sweeper } from '../sweeper/app.ts';
+import { repeat, Sweeper } from '../sweeper/app.ts';
+import { removeExpiredFiles } from '../sweeper/files.ts';
 import { Webhooks } from '../webhooks/app.ts';
 import { systemResolver } from '../webhooks/targets.ts';
 import type { LocalEnv } from './env.ts';
@@ -117,6 +119,8 @@ async function compose(
     hardware,
     builder: registrar,
     maxSourceBytes,
+    objects,
+    maxFileBytes: Math.floor(env.MIMEO_MAX_FILE_MB * 1024 * 1024),
     servedObjects: { objects, signingKey: objectsKey },
     publicUrl: () => url,
     webhookTargets,
@@ -171,6 +175,11 @@ async function compose(
   closers.push(
     () => director.close(),
     sweeper.start({ deadlineMs: 1000, repairMs: 15_000 }),
+    repeat(
+      60_000,
+      async () => void (await removeExpiredFiles({ files: new Files(table), objects }, now())),
+      logger,
+    ),
     () => api.drain(),
   );
   return { url, token: home.token, api, models, registrar, recovered, close: closeAll };

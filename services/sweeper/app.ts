@@ -170,8 +170,11 @@ function hasIdleInstance(state: PoolState | undefined, now: number): boolean {
   return instances.some(({ idleSince }) => idleSince !== null && now - idleSince >= trulyIdleMs);
 }
 
-/** Runs `work` again and again, never twice at once; a failure is logged and the next turn comes all the same. */
-function repeat(everyMs: number, work: () => Promise<void>, logger: Logger): () => Promise<void> {
+/**
+ * Runs `work` again and again, never twice at once; a failure is logged and the next turn comes all the same.
+ * @returns a function that stops it, and resolves when nothing of it runs
+ */
+export function repeat(everyMs: number, work: () => Promise<void>, logger: Logger): () => Promise<void> {
   let running: Promise<void> | undefined;
   const timer = setInterval(() => {
     running ??= work()

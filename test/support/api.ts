@@ -86,6 +86,8 @@ export async function openApi(
     hardware: new HardwareCatalogue(),
     builder,
     maxSourceBytes: 1000,
+    objects,
+    maxFileBytes: 1_000_000,
     servedObjects: { objects, signingKey: signingKey.toString('base64') },
     publicUrl: () => publicUrl,
     signingKey,

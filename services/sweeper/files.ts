@@ -1,0 +1,22 @@
+import { type Files, fileObjectKey } from '../data/files.ts';
+import type { Objects } from '../ports/objects/port.ts';
+
+/** Files that one look takes up; the next look goes on. */
+const batch = 100;
+
+/**
+ * Removes files whose time is over: first the bytes, then the record by which they are found.
+ * @param now epoch ms
+ * @returns how many
+ */
+export async function removeExpiredFiles(
+  parts: { readonly files: Files; readonly objects: Objects },
+  now: number,
+): Promise<number> {
+  const expired = await parts.files.expired(now, batch);
+  for (const file of expired) {
+    await parts.objects.remove(fileObjectKey(file));
+    await parts.files.remove(file.id);
+  }
+  return expired.length;
+}
