@@ -84,14 +84,14 @@ export interface Api {
 
 /** The public API, the streams and the control plane's side of the fleet protocol. */
 export async function createApi(parts: ApiParts): Promise<Api> {
-  const { table, channel, hardware, publicUrl, signingKey, now, flow } = parts;
+  const { table, channel, objects, hardware, publicUrl, signingKey, now, flow } = parts;
   const models = new Models(table);
   const accounts = new Accounts(table);
   const pools = new Pools(table);
   const catalogue = new Catalogue(models);
   const examples = new Examples(table, flow.jobs);
   const fleetTokens = new FleetTokens(signingKey, now);
-  const dispatch = new Dispatch({ flow, pools, queue: parts.queue, channel, now });
+  const dispatch = new Dispatch({ flow, pools, queue: parts.queue, channel, objects, now });
   await dispatch.start();
   const { concurrentPerAccount, queuedPerPool } = parts.limits ?? {};
   const concurrency = concurrentPerAccount ? new Concurrency(concurrentPerAccount) : undefined;
@@ -101,6 +101,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     flow,
     pools,
     channel,
+    objects,
     hardware,
     publicUrl,
     signingKey,
@@ -108,7 +109,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     queuedPerPool,
     concurrency,
   });
-  const { objects, maxFileBytes } = parts;
+  const { maxFileBytes } = parts;
   const files = new Files(table);
   const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, now });
   let draining = false;
@@ -119,7 +120,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   app.notFound(handleNotFound((path) => methodsOf(app, path)));
   app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens }));
   healthRoutes(app, async () => !draining && (await answers(table)));
-  streamRoutes(app, { jobs: flow.jobs, channel, signingKey, now });
+  streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now });
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
   fileDownloadRoutes(app, uploads);
   // What is registered above needs no token; what follows does.

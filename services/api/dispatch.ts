@@ -1,27 +1,42 @@
 import { ProblemError } from '../core/errors.ts';
+import { newJobId } from '../core/ids.ts';
 import type { Job } from '../core/job.ts';
+import { outputFileKey } from '../core/output-files.ts';
 import type { PoolState } from '../core/pool.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Result } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
-import { demandTopic, formatPlace, instanceTopic, jobTopic, readProgress } from '../data/progress.ts';
+import {
+  demandTopic,
+  encodeOutput,
+  formatPlace,
+  instanceTopic,
+  jobTopic,
+  readProgress,
+} from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import {
   type Assignment,
   type Demand,
+  type FilePlace,
   type FleetProtocol,
   type HeartbeatRequest,
   type JobRef,
   type LeaseRequest,
   leaseSeconds,
+  type PlaceFileRequest,
   type PoolDemand,
   type RefuseRequest,
   type Report,
   type RunnerEvent,
   type StopList,
 } from '../ports/fleet-protocol/port.ts';
+import type { Objects } from '../ports/objects/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
 import { LiveCheckpoints } from './live-checkpoints.ts';
+
+/** How long a runner has to store a file. */
+const putUrlSeconds = 900;
 
 /** Who speaks the fleet protocol: a runner of one pool, or the director. */
 export type FleetIdentity =
@@ -52,6 +67,7 @@ export class Dispatch {
   readonly #pools: Pools;
   readonly #queue: Queue;
   readonly #channel: Channel;
+  readonly #objects: Objects;
   readonly #now: () => number;
   readonly #live: LiveCheckpoints;
   readonly #followed = new Map<string, Followed>();
@@ -59,11 +75,19 @@ export class Dispatch {
   #demandChanged = true;
   #demandWaiters = new Set<() => void>();
 
-  constructor(parts: { flow: JobFlow; pools: Pools; queue: Queue; channel: Channel; now: () => number }) {
+  constructor(parts: {
+    flow: JobFlow;
+    pools: Pools;
+    queue: Queue;
+    channel: Channel;
+    objects: Objects;
+    now: () => number;
+  }) {
     this.#flow = parts.flow;
     this.#pools = parts.pools;
     this.#queue = parts.queue;
     this.#channel = parts.channel;
+    this.#objects = parts.objects;
     this.#now = parts.now;
     this.#live = new LiveCheckpoints(parts.flow);
   }
@@ -84,6 +108,7 @@ export class Dispatch {
       heartbeat: async (request) => this.#heartbeat(runnersPool(identity), request),
       watch: async (request, signal) => this.#watch(runnersPool(identity), request, signal),
       report: async (report) => this.#report(runnersPool(identity), report),
+      placeFile: async (request) => this.#placeFile(runnersPool(identity), request),
       giveBack: async (ref) => this.#giveBack(runnersPool(identity), ref),
       demand: async (request, signal) => {
         mustBeDirector(identity);
@@ -195,8 +220,8 @@ export class Dispatch {
       followed.logEvents += 1;
     }
     const id = formatPlace({ attempt: job.attempt, chunk: followed.chunks, log: followed.logEvents });
-    const data = event.type === 'output' ? JSON.stringify(event.chunk) : event.text;
-    await this.#channel.publish(jobTopic(job.id), { id, type: event.type, data });
+    const said = event.type === 'output' ? encodeOutput(event) : { type: event.type, data: event.text };
+    await this.#channel.publish(jobTopic(job.id), { id, ...said });
     if (!job.webhookEvents || !(await this.#live.note(job, event.type)))
       await this.#checkpoint(job, followed);
   }
@@ -222,6 +247,7 @@ export class Dispatch {
       logs: event.logs,
       metrics: outcome.metrics,
       attempt: ref.attempt,
+      files: outcome.files,
     };
     const applied = await this.#flow.apply(
       ref.id,
@@ -248,6 +274,16 @@ export class Dispatch {
       return;
     }
     throw staleAttempt(ref.id);
+  }
+
+  async #placeFile(pool: string, { contentType, ...ref }: PlaceFileRequest): Promise<FilePlace> {
+    const job = await this.#held(pool, ref);
+    const name = newJobId(this.#now());
+    const url = await this.#objects.signPut(outputFileKey(job, name), {
+      expiresSeconds: putUrlSeconds,
+      contentType,
+    });
+    return { name, url };
   }
 
   async #giveBack(pool: string, ref: JobRef): Promise<void> {

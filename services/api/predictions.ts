@@ -3,6 +3,7 @@ import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
 import { newJobId } from '../core/ids.ts';
 import { hasEnded, type Job, startJob } from '../core/job.ts';
+import type { OutputFile } from '../core/output-files.ts';
 import { type Pool, sharedPoolId } from '../core/pool.ts';
 import { explainWaiting } from '../core/waiting.ts';
 import type { Webhook } from '../core/webhook.ts';
@@ -11,12 +12,14 @@ import type { JobRecord } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
 import { jobTopic, readProgress } from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
+import type { Objects } from '../ports/objects/port.ts';
 import type { Durability, Value } from '../ports/table/port.ts';
 import { signCapability } from './capability.ts';
 import type { Runnable } from './catalogue.ts';
 import type { Concurrency } from './concurrency.ts';
 import { type Idempotency, idempotencyMismatch } from './idempotency.ts';
 import { CappedCount } from './limits.ts';
+import { withUrls } from './output-urls.ts';
 import type { PredictionBody } from './schemas.ts';
 import { predictionBody } from './views.ts';
 
@@ -50,6 +53,7 @@ interface Parts {
   readonly flow: JobFlow;
   readonly pools: Pools;
   readonly channel: Channel;
+  readonly objects: Objects;
   readonly hardware: HardwareCatalogue;
   readonly publicUrl: () => string;
   readonly signingKey: Buffer;
@@ -290,12 +294,22 @@ export class Predictions {
 
   async #body(record: JobRecord): Promise<PredictionBody> {
     const { job } = record;
-    return predictionBody(record, {
+    const { result } = record;
+    const shown = result?.files ? { ...record, result: await this.#withUrls(job, result) } : record;
+    const progress = job.status === 'processing' ? await readProgress(this.#parts.channel, job) : undefined;
+    return predictionBody(shown, {
       publicUrl: this.#parts.publicUrl(),
       streamUrl: job.streams ? this.#streamUrl(job) : undefined,
-      progress: job.status === 'processing' ? await readProgress(this.#parts.channel, job) : undefined,
+      progress: progress?.files ? await this.#withUrls(job, progress) : progress,
       waiting: job.status === 'starting' ? await this.#waiting(job) : undefined,
     });
+  }
+
+  async #withUrls<T extends { readonly output: Value; readonly files?: readonly OutputFile[] | undefined }>(
+    job: Job,
+    result: T,
+  ): Promise<T> {
+    return { ...result, output: await withUrls(this.#parts.objects, job, result.output, result.files) };
   }
 
   #streamUrl(job: Job): string {

@@ -1,7 +1,18 @@
 import { hasEnded, type Job } from '../core/job.ts';
+import { filesOfElement } from '../core/output-files.ts';
 import type { JobRecord, Jobs } from '../data/jobs.ts';
-import { formatPlace, jobTopic, type Place, parsePlace } from '../data/progress.ts';
+import {
+  decodeOutput,
+  formatPlace,
+  jobTopic,
+  type OutputElement,
+  type Place,
+  parsePlace,
+} from '../data/progress.ts';
 import type { Channel, ChannelEvent } from '../ports/channel/port.ts';
+import type { Objects } from '../ports/objects/port.ts';
+import type { Value } from '../ports/table/port.ts';
+import { withUrls } from './output-urls.ts';
 
 /** How long a silent stream goes without looking itself, should its doorbell be lost. */
 const secondLookMs = 2000;
@@ -21,11 +32,31 @@ const beginning: Place = { attempt: 0, chunk: 0, log: 0 };
  * @param lastEventId where a reader who comes back has got to
  */
 export async function* streamEvents(
-  parts: { readonly jobs: Jobs; readonly channel: Channel },
+  parts: { readonly jobs: Jobs; readonly channel: Channel; readonly objects: Objects },
   id: string,
   lastEventId: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent> {
+  for await (const { element, ...event } of followJob(parts, id, lastEventId, signal)) {
+    const job = element && (await parts.jobs.get(id));
+    if (!job) yield event;
+    else
+      yield { ...event, data: outputText(await withUrls(parts.objects, job, element.chunk, element.files)) };
+  }
+}
+
+/** An event whose files have no URLs yet. */
+interface UnsignedEvent extends StreamEvent {
+  /** Given where it has files. */
+  readonly element?: OutputElement | undefined;
+}
+
+async function* followJob(
+  parts: { readonly jobs: Jobs; readonly channel: Channel },
+  id: string,
+  lastEventId: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<UnsignedEvent> {
   const inbox = new Inbox();
   const resumed = parsePlace(lastEventId ?? '');
   const reader = new Reader(resumed ?? beginning);
@@ -65,19 +96,18 @@ class Reader {
     this.#seen = seen;
   }
 
-  *live(events: readonly ChannelEvent[]): Generator<StreamEvent> {
+  *live(events: readonly ChannelEvent[]): Generator<UnsignedEvent> {
     for (const { id, type, data } of events) {
       const place = parsePlace(id);
       if (!place || !this.#isNext(place, type)) continue;
       this.#seen = place;
-      yield type === 'output'
-        ? { id, event: 'output', data: outputText(JSON.parse(data)) }
-        : { id, event: 'logs', data };
+      const element = decodeOutput({ type, data });
+      yield element ? outputEvent(id, element) : { id, event: 'logs', data };
     }
   }
 
   /** The part of the stored output that was not seen yet, and the logs where nothing of them was. */
-  *stored(record: JobRecord | undefined): Generator<StreamEvent> {
+  *stored(record: JobRecord | undefined): Generator<UnsignedEvent> {
     const result = record?.result;
     if (!record || !result || result.attempt < this.#seen.attempt) return;
     if (result.attempt > this.#seen.attempt) this.#seen = { attempt: result.attempt, chunk: 0, log: 0 };
@@ -86,9 +116,9 @@ class Reader {
       this.#seen = { ...this.#seen, log: 1 };
       yield { id: formatPlace(this.#seen), event: 'logs', data: result.logs };
     }
-    for (const chunk of elements(record).slice(this.#seen.chunk)) {
+    for (const element of elements(record).slice(this.#seen.chunk)) {
       this.#seen = { ...this.#seen, chunk: this.#seen.chunk + 1, log: 0 };
-      yield { id: formatPlace(this.#seen), event: 'output', data: outputText(chunk) };
+      yield outputEvent(formatPlace(this.#seen), element);
     }
   }
 
@@ -105,16 +135,24 @@ class Reader {
     // A later attempt begins anew.
     const seen = place.attempt > this.#seen.attempt ? { chunk: 0, log: 0 } : this.#seen;
     // An element that was skipped is not jumped over: the stored output has it.
-    if (type === 'output') return place.chunk === seen.chunk + 1;
+    if (type !== 'logs') return place.chunk === seen.chunk + 1;
     return place.chunk === seen.chunk && place.log > seen.log;
   }
 }
 
 /** The elements of an iterator's output; any other output is one element. */
-function elements({ job, result }: JobRecord): readonly unknown[] {
+function elements({ job, result }: JobRecord): readonly OutputElement[] {
   const output = result?.output ?? null;
-  if (output === null) return [];
-  return job.streams && Array.isArray(output) ? output : [output];
+  const files = result?.files;
+  // A file stands as null in the output.
+  if (output === null && !files) return [];
+  if (!job.streams || !Array.isArray(output)) return [{ chunk: output, files }];
+  return output.map((chunk: Value, index) => ({ chunk, files: filesOfElement(files, index) }));
+}
+
+function outputEvent(id: string, element: OutputElement): UnsignedEvent {
+  if (element.files) return { id, event: 'output', data: '', element };
+  return { id, event: 'output', data: outputText(element.chunk) };
 }
 
 function outputText(chunk: unknown): string {

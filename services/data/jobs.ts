@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { hasEnded, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
+import type { OutputFile } from '../core/output-files.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import {
   type Condition,
@@ -40,6 +41,8 @@ export interface Result {
   readonly metrics: { readonly [name: string]: Value };
   /** The attempt that it is of. */
   readonly attempt: number;
+  /** Where in the output files belong; absent where none do. */
+  readonly files?: readonly OutputFile[] | undefined;
 }
 
 export interface JobRecord {
@@ -349,7 +352,8 @@ export class Jobs {
       this.#storeValue(job, `${place}-output`, result.output),
       this.#storeValue(job, `${place}-logs`, result.logs),
     ]);
-    const data = { output, logs, metrics: result.metrics, attempt: result.attempt };
+    const { metrics, attempt, files } = result;
+    const data = { output, logs, metrics, attempt, ...(files?.length ? { files } : {}) };
     return { op: 'put', item: payloadItem(job, 'RESULT', announces ? { ...data, announces } : data) };
   }
 
@@ -363,6 +367,7 @@ export class Jobs {
       logs: logs ?? '',
       metrics: item.data.metrics as Result['metrics'],
       attempt: Number(item.data.attempt),
+      files: item.data.files as Result['files'],
     };
   }
 

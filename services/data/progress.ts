@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Job } from '../core/job.ts';
+import { type OutputFile, outputFileSchema } from '../core/output-files.ts';
 import type { Channel, ChannelEvent } from '../ports/channel/port.ts';
 import type { Value } from '../ports/table/port.ts';
 
@@ -42,9 +43,31 @@ export function parsePlace(text: string): Place | undefined {
 export interface Progress {
   readonly output: readonly Value[] | null;
   readonly logs: string;
+  /** Where in the output files belong; absent where none do. */
+  readonly files?: readonly OutputFile[] | undefined;
 }
 
 const outputEventSchema = z.json();
+const outputFilesEventSchema = z.object({ chunk: z.json(), files: z.array(outputFileSchema) });
+
+/** An element of an output. */
+export interface OutputElement {
+  readonly chunk: Value;
+  /** By their paths in the chunk. */
+  readonly files?: readonly OutputFile[] | undefined;
+}
+
+/** An element of an output as a job's topic carries it: one with files is an event of a type of its own. */
+export function encodeOutput({ chunk, files }: OutputElement): { type: string; data: string } {
+  if (!files?.length) return { type: 'output', data: JSON.stringify(chunk) };
+  return { type: 'output_files', data: JSON.stringify({ chunk, files }) };
+}
+
+/** undefined for an event that carries no output. */
+export function decodeOutput({ type, data }: Pick<ChannelEvent, 'type' | 'data'>): OutputElement | undefined {
+  if (type === 'output') return { chunk: outputEventSchema.parse(JSON.parse(data)) };
+  return type === 'output_files' ? outputFilesEventSchema.parse(JSON.parse(data)) : undefined;
+}
 
 /**
  * What the current attempt of a job has put out so far, from the channel's memory.
@@ -59,10 +82,14 @@ export async function readProgress(channel: Channel, job: Job): Promise<Progress
 }
 
 function collect(events: readonly ChannelEvent[]): Progress {
-  const chunks = events.filter(({ type }) => type === 'output');
+  const elements = events.map(decodeOutput).filter((element) => element !== undefined);
+  const files = elements.flatMap((element, index) =>
+    (element.files ?? []).map(({ path, name }) => ({ path: [index, ...path], name })),
+  );
   const logs = events.filter(({ type }) => type === 'logs');
   return {
-    output: chunks.length > 0 ? chunks.map(({ data }) => outputEventSchema.parse(JSON.parse(data))) : null,
+    output: elements.length > 0 ? elements.map(({ chunk }) => chunk) : null,
     logs: logs.map(({ data }) => data).join(''),
+    files: files.length > 0 ? files : undefined,
   };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
-import type { FailureCode } from '../core/errors.ts';
+import { type FailureCode, ProblemError } from '../core/errors.ts';
 import type { Instance } from '../core/pool.ts';
 import {
   type Assignment,
@@ -12,7 +12,9 @@ import { isDefunct } from './cog-state.ts';
 import { backoffMs, Delivery, isPassing } from './delivery.ts';
 import { type CogExit, describeExit } from './exit.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
+import { OutputFiles, type StoredOutput } from './output-files.ts';
 import { allSetupLogs, awaitSetup, lastLinesMs, type SetupResult, setupDeath } from './setup.ts';
+import type { ProgressEvent } from './transcript.ts';
 
 export interface RunnerOptions {
   readonly protocol: RunnerProtocol;
@@ -65,6 +67,8 @@ export interface Runner {
 interface HeldJob {
   readonly job: Assignment;
   readonly delivery: Delivery;
+  /** Given where the model puts out files. */
+  readonly files: OutputFiles | undefined;
   readonly cancel: AbortController;
   /** `stopped`: canceled, or no longer ours. `given back`: another instance shall run it. */
   fate: 'running' | 'stopped' | 'given back' | 'ended';
@@ -206,7 +210,7 @@ class InstanceRunner implements Runner {
         break;
       }
       this.running++;
-      const ending = await this.#cog.run(job, (event) => held.delivery.progress(event), held.cancel.signal);
+      const ending = await this.#cog.run(job, progressOf(held), held.cancel.signal);
       this.running--;
       const outcome = await this.#conclude(held, ending);
       await reported;
@@ -237,7 +241,9 @@ class InstanceRunner implements Runner {
   #hold(job: Assignment): HeldJob {
     const quietMs = this.#options.pool.streams ? 0 : quietJobMs;
     const delivery: Delivery = new Delivery(this.#protocol, job, quietMs, () => this.#stop(held));
-    const held: HeldJob = { job, delivery, cancel: new AbortController(), fate: 'running' };
+    const finder = this.#cog.files;
+    const files = finder && new OutputFiles(finder, this.#protocol, job);
+    const held: HeldJob = { job, delivery, files, cancel: new AbortController(), fate: 'running' };
     this.#held.add(held);
     this.idleSince = null;
     this.#changedSoon();
@@ -266,12 +272,25 @@ class InstanceRunner implements Runner {
       this.#break(message);
     }
     if (isGivenBack(held)) return undefined;
-    const { output, predictMs, metrics } = ending;
-    if (ending.kind === 'succeeded') return { status: 'succeeded', output, predictMs, metrics };
+    const { predictMs, metrics } = ending;
+    const stored = await storeFiles(held, ending);
+    if (isGivenBack(held)) return undefined;
+    if (stored instanceof ProblemError) {
+      const code = stored.code === 'payload_too_large' ? 'output_too_large' : 'platform_error';
+      return {
+        status: 'failed',
+        failure: { code, message: stored.message },
+        output: null,
+        predictMs,
+        metrics,
+      };
+    }
+    const { output, files } = stored;
+    if (ending.kind === 'succeeded') return { status: 'succeeded', output, files, predictMs, metrics };
     if (ending.kind === 'canceled' && held.fate === 'running')
       message = 'The model canceled the run by itself.';
     const code = held.fate === 'stopped' ? 'canceled' : failureCodeOf[ending.kind];
-    return { status: 'failed', failure: { code, message }, output, predictMs, metrics };
+    return { status: 'failed', failure: { code, message }, output, files, predictMs, metrics };
   }
 
   /**
@@ -378,6 +397,24 @@ class InstanceRunner implements Runner {
 
   #changedSoon(): void {
     this.#changeTimer ??= setTimeout(() => this.#changed(), changeIntervalMs);
+  }
+}
+
+/** Where a run's progress goes: straight to the control plane, unless files have to be brought away first. */
+function progressOf({ delivery, files }: HeldJob): (event: ProgressEvent) => void {
+  const tell = (event: ProgressEvent) => delivery.progress(event);
+  return files ? (event) => files.progress(event, tell) : tell;
+}
+
+/** The output, its files stored; the problem where they could not be. */
+async function storeFiles({ files }: HeldJob, { output }: CogEnding): Promise<StoredOutput | ProblemError> {
+  if (!files) return { output, files: undefined };
+  try {
+    return await files.end(output);
+  } catch (error) {
+    if (!(error instanceof ProblemError)) return new ProblemError('internal', 'A file could not be stored.');
+    // A job that was canceled meanwhile needs no place for its files; nor does one that others run.
+    return error.code === 'stale_attempt' ? { output: null, files: undefined } : error;
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { type FileFinder, fileFinder } from '../core/output-files.ts';
 import { attachEvents, impossibleInput, type LiveSource, WebhookReceiver } from './cog-live.ts';
 import {
   type CogHealth,
@@ -79,6 +80,7 @@ export class CogClient {
   #webhooks: WebhookReceiver | undefined;
   #isCoglet = true;
   #showsOutput: boolean;
+  #files: FileFinder | undefined;
 
   constructor(options: CogClientOptions) {
     this.#options = options;
@@ -86,6 +88,11 @@ export class CogClient {
     this.#maxOutputBytes = options.maxOutputBytes ?? defaultMaxOutputBytes;
     this.#attachAfterMs = options.streams ? 0 : (options.attachAfterMs ?? (options.serverLog ? 150 : 0));
     this.#showsOutput = options.streams;
+  }
+
+  /** Finds files in what the model puts out; undefined where it puts out none. Known once it is prepared. */
+  get files(): FileFinder | undefined {
+    return this.#files;
   }
 
   /** What the server says of itself; undefined while it does not answer. */
@@ -103,6 +110,7 @@ export class CogClient {
     this.#isCoglet = health.coglet !== null;
     const request = { method: 'GET', path: '/openapi.json', maxBodyBytes: smallAnswerBytes } as const;
     const document = parseJson((await this.#http.request(request)).body);
+    this.#files = fileFinder(document);
     // The older line sends paths of files while it runs, and their contents only in its answer.
     const outputItems = at(document, 'components', 'schemas', 'Output', 'items');
     if (!this.#isCoglet && at(outputItems, 'format') === 'uri') this.#showsOutput = false;

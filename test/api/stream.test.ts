@@ -234,7 +234,7 @@ describe('a stream', () => {
   async function reopenedChannel() {
     const { streamEvents } = await import('../../services/api/stream.ts');
     const { createMemoryChannel } = await import('../../services/ports/channel/memory.ts');
-    const parts = { jobs: test.flow.jobs, channel: createMemoryChannel() };
+    const parts = { jobs: test.flow.jobs, channel: createMemoryChannel(), objects: test.objects };
     return async (lastEventId?: string) =>
       Array.fromAsync(streamEvents(parts, job.id, lastEventId, new AbortController().signal));
   }

@@ -4,7 +4,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { FleetIdentity } from '../../services/api/dispatch.ts';
 import type { PredictionBody } from '../../services/api/schemas.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
-import type { Assignment, FleetProtocol, ReportedOutcome } from '../../services/ports/fleet-protocol/port.ts';
+import type {
+  Assignment,
+  FleetProtocol,
+  ReportedOutcome,
+  RunnerEvent,
+} from '../../services/ports/fleet-protocol/port.ts';
 import { Sweeper } from '../../services/sweeper/app.ts';
 import { openApi, type TestApi } from '../support/api.ts';
 
@@ -94,6 +99,48 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
   async function arrived(): Promise<void> {
     await new Promise((done) => setTimeout(done, 50));
   }
+
+  describe('a file of an output', () => {
+    it('goes where the control plane says, and is shown as a URL that reads it', async () => {
+      const { id, attempt } = await running();
+      const place = await runner.placeFile({ id, attempt, contentType: 'image/png' });
+      const stored = await test.api.app.request(place.url, {
+        method: 'PUT',
+        headers: { 'content-type': 'image/png' },
+        body: 'picture',
+      });
+      const files = [{ path: ['picture'], name: place.name }];
+      const outcome = { ...succeeded, output: { picture: null, note: 'n' }, files };
+      await runner.report({ id, attempt, events: [{ ...ended, outcome }] });
+
+      expect(stored.status).toBe(200);
+      const { output } = (await read(id)) as { output: { picture: string; note: string } };
+      expect(output.note).toBe('n');
+      expect(await (await test.api.app.request(output.picture)).text()).toBe('picture');
+    });
+
+    it('is shown in progress, too, and kept by a cancel', async () => {
+      const { id, attempt } = await running();
+      const { name } = await runner.placeFile({ id, attempt, contentType: 'image/png' });
+      const chunk: RunnerEvent = { type: 'output', index: 0, chunk: null, files: [{ path: [], name }] };
+      await runner.report({ id, attempt, events: [chunk] });
+
+      expect((await read(id)).output).toEqual([expect.stringContaining(`/jobs/${id}/files/${name}?`)]);
+      await cancel(id);
+      expect((await read(id)).output).toEqual([expect.stringContaining(`/jobs/${id}/files/${name}?`)]);
+    });
+
+    it('has no place for a job that is not held any more, or that another pool holds', async () => {
+      const { id, attempt } = await running();
+      const other = binding.as({ role: 'runner', pool: otherPool });
+      const request = { id, attempt, contentType: 'image/png' };
+
+      await expect(other.placeFile(request)).rejects.toMatchObject({ code: 'stale_attempt' });
+      await expect(director.placeFile(request)).rejects.toMatchObject({ code: 'forbidden' });
+      await cancel(id);
+      await expect(runner.placeFile(request)).rejects.toMatchObject({ code: 'stale_attempt' });
+    });
+  });
 
   describe('lease', () => {
     it('hands out what a job needs to be run', async () => {

@@ -2,6 +2,7 @@ import { ProblemError } from '../../services/core/errors.ts';
 import { newJobId } from '../../services/core/ids.ts';
 import type {
   Assignment,
+  FilePlace,
   HeartbeatRequest,
   JobRef,
   LeaseRequest,
@@ -113,6 +114,14 @@ export class MemoryProtocol implements RunnerProtocol {
       job.events.push(event);
       if (event.type === 'ended') job.finish(event);
     }
+  }
+
+  /** Where files go; without one, as in a control plane that places none. */
+  place: (() => FilePlace) | undefined;
+
+  async placeFile(): Promise<FilePlace> {
+    if (!this.place) throw new ProblemError('not_found', 'There is no such call.');
+    return this.place();
   }
 
   async giveBack(ref: JobRef): Promise<void> {

@@ -74,7 +74,7 @@ export async function openPlant(folder: string, clock: { now: number }, faults: 
   const parts = { queue: faultyQueue(queue, faults), channel: faultyChannel(channel, faults) };
   const flow = new JobFlow({ jobs: new Jobs(unreliable, objects), ...parts });
   const pools = new Pools(table);
-  const dispatch = new Dispatch({ flow, pools, ...parts, now });
+  const dispatch = new Dispatch({ flow, pools, ...parts, objects, now });
   await dispatch.start();
   // By a chance of its own: it works when timers let it, which no seed repeats.
   const meteringFaults: Faults = {

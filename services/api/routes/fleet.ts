@@ -8,6 +8,7 @@ import {
   heartbeatRequestSchema,
   jobRefSchema,
   leaseRequestSchema,
+  placeFileRequestSchema,
   protocolHeader,
   protocolVersion,
   refuseRequestSchema,
@@ -48,6 +49,7 @@ export function fleetRoutes(parts: { readonly dispatch: Dispatch; readonly token
   call('heartbeat', heartbeatRequestSchema, async (protocol, body) => protocol.heartbeat(body));
   call('watch', leaseRequestSchema, async (protocol, body, signal) => protocol.watch(body, signal));
   call('report', reportSchema, async (protocol, body) => protocol.report(body));
+  call('place-file', placeFileRequestSchema, async (protocol, body) => protocol.placeFile(body));
   call('give-back', jobRefSchema, async (protocol, body) => protocol.giveBack(body));
   call('demand', demandRequestSchema, async (protocol, body, signal) => protocol.demand(body, signal));
   call('pool', poolStateSchema, async (protocol, body) => protocol.reportPool(body));

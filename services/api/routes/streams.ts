@@ -3,6 +3,7 @@ import { streamSSE } from 'hono/streaming';
 import { ProblemError } from '../../core/errors.ts';
 import type { Jobs } from '../../data/jobs.ts';
 import type { Channel } from '../../ports/channel/port.ts';
+import type { Objects } from '../../ports/objects/port.ts';
 import type { ApiEnv } from '../auth.ts';
 import { verifyCapability } from '../capability.ts';
 import { problems } from '../openapi.ts';
@@ -17,6 +18,7 @@ const cors = { 'access-control-allow-origin': '*' };
 interface Parts {
   readonly jobs: Jobs;
   readonly channel: Channel;
+  readonly objects: Objects;
   readonly signingKey: Buffer;
   readonly now: () => number;
 }

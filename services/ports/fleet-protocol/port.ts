@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { failureSchema } from '../../core/job.ts';
+import { maxOutputFiles, outputFileSchema } from '../../core/output-files.ts';
 import { poolSchema, type poolStateSchema } from '../../core/pool.ts';
 
 /** Rises when a peer of the release before could not understand a message any more. */
@@ -36,10 +37,21 @@ export const assignmentSchema = jobRefSchema.extend({
 /** A job to run, held under a lease until it ends, is given back or the lease expires. */
 export type Assignment = z.infer<typeof assignmentSchema>;
 
+/** Files of an output, where the runner has stored them; absent where it has none. */
+const filesSchema = z.array(outputFileSchema).max(maxOutputFiles).optional();
+
+export const placeFileRequestSchema = jobRefSchema.extend({ contentType: z.string().max(255) });
+export type PlaceFileRequest = z.infer<typeof placeFileRequestSchema>;
+
+export const filePlaceSchema = z.object({ name: z.string(), url: z.string() });
+/** Where one file of an output goes: its name among the job's, and a URL that takes it by PUT for a while. */
+export type FilePlace = z.infer<typeof filePlaceSchema>;
+
 export const outcomeSchema = z.discriminatedUnion('status', [
   z.object({
     status: z.literal('succeeded'),
     output: jsonSchema,
+    files: filesSchema,
     /** What Cog reported, milliseconds. */
     predictMs: z.number().nonnegative().nullable(),
     /** Metrics that the model recorded itself. */
@@ -50,6 +62,7 @@ export const outcomeSchema = z.discriminatedUnion('status', [
     failure: failureSchema,
     /** What had been put out before it failed; null where nothing had. */
     output: jsonSchema,
+    files: filesSchema,
     predictMs: z.number().nonnegative().nullable(),
     metrics: z.record(z.string(), jsonSchema),
   }),
@@ -58,7 +71,13 @@ export type ReportedOutcome = z.infer<typeof outcomeSchema>;
 
 export const runnerEventSchema = z.discriminatedUnion('type', [
   /** One more element of an iterator's output; `index` counts from 0 in each attempt. */
-  z.object({ type: z.literal('output'), index: z.int().nonnegative(), chunk: jsonSchema }),
+  z.object({
+    type: z.literal('output'),
+    index: z.int().nonnegative(),
+    chunk: jsonSchema,
+    /** By their paths in the chunk. */
+    files: filesSchema,
+  }),
   /** What the model printed since the last event of this type. */
   z.object({ type: z.literal('logs'), text: z.string() }),
   /**
@@ -124,6 +143,11 @@ export interface RunnerProtocol {
    * @throws ProblemError `stale_attempt` where the lease has moved on: stop the job, its result is not wanted
    */
   report(report: Report): Promise<void>;
+  /**
+   * A place for one file of a job's output, which is named in a later report.
+   * @throws ProblemError `stale_attempt` as `report` does; `not_found` from a release that places no files
+   */
+  placeFile(request: PlaceFileRequest): Promise<FilePlace>;
   /** Puts a job back that this runner cannot finish. A job that is not its own any more is left alone. */
   giveBack(job: JobRef): Promise<void>;
 }
