@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { usageError } from './failure.ts';
 import { mediaTypeOf } from './media-types.ts';
 import {
@@ -8,6 +8,12 @@ import {
   type ModelInterface,
   type Schema,
 } from './model-interface.ts';
+
+/** Files above this, bytes, are uploaded rather than written into the input. */
+const inlineBytes = 256 * 1024;
+
+/** Uploads a file of this machine and gives its URL. */
+export type Upload = (path: string, mediaType: string) => Promise<string>;
 
 /** `key=value` or `key:=json`, as typed. */
 interface Typed {
@@ -22,18 +28,20 @@ const argumentPattern = /^([^=:]+)(:?=)([\s\S]*)$/;
  * The prediction's input from the words of the command line, converted by the version's schema. A key that takes a
  * list may be given several times.
  * @param model undefined where the version has no schema: values are then JSON where they read as JSON, else strings
+ * @param upload for large files, which are part of the input without it
  * @throws CliError with one line for each word that does not fit
  */
 export async function readInputs(
   words: readonly string[],
   model: ModelInterface | undefined,
+  upload?: Upload,
 ): Promise<Record<string, unknown>> {
   const input: Record<string, unknown> = {};
   const mistakes: string[] = [];
   for (const word of words) {
     const typed = parseWord(word);
     if (!typed) mistakes.push(`"${word}" is no input: write key=value, key=@file or key:=json`);
-    else await add(input, typed, model, mistakes);
+    else await add(input, typed, model, mistakes, upload);
   }
   const missing = model?.inputs.filter(({ name, required }) => required && !(name in input)) ?? [];
   if (mistakes.length === 0 && missing.length > 0) {
@@ -51,6 +59,7 @@ async function add(
   typed: Typed,
   model: ModelInterface | undefined,
   mistakes: string[],
+  upload: Upload | undefined,
 ): Promise<void> {
   const { key } = typed;
   const field = model?.inputs.find(({ name }) => name === key);
@@ -59,7 +68,7 @@ async function add(
     return;
   }
   try {
-    const value = await convert(typed, field?.schema ?? {}, model);
+    const value = await convert(typed, field?.schema ?? {}, model, upload);
     if (!(key in input)) input[key] = value;
     else if (Array.isArray(input[key]) && Array.isArray(value)) input[key] = [...input[key], ...value];
     else mistakes.push(`${key} is given twice, and it takes one value`);
@@ -72,7 +81,12 @@ async function add(
 /** A value that is not of the type that it should have. */
 class Misfit extends Error {}
 
-async function convert(typed: Typed, schema: Schema, model: ModelInterface | undefined): Promise<unknown> {
+async function convert(
+  typed: Typed,
+  schema: Schema,
+  model: ModelInterface | undefined,
+  upload: Upload | undefined,
+): Promise<unknown> {
   if (typed.isJson) return parseJson(typed.value);
   if (!model) return convertFree(typed.value);
   const options = alternatives(model, schema);
@@ -81,7 +95,7 @@ async function convert(typed: Typed, schema: Schema, model: ModelInterface | und
   let misfit: unknown;
   for (const option of ordered) {
     try {
-      return await convertTo(typed.value, option, model);
+      return await convertTo(typed.value, option, model, upload);
     } catch (error) {
       misfit = error;
     }
@@ -89,7 +103,12 @@ async function convert(typed: Typed, schema: Schema, model: ModelInterface | und
   throw misfit;
 }
 
-async function convertTo(value: string, schema: Schema, model: ModelInterface): Promise<unknown> {
+async function convertTo(
+  value: string,
+  schema: Schema,
+  model: ModelInterface,
+  upload: Upload | undefined,
+): Promise<unknown> {
   switch (schema.type) {
     case 'integer':
     case 'number': {
@@ -102,9 +121,9 @@ async function convertTo(value: string, schema: Schema, model: ModelInterface): 
       if (value === 'true' || value === 'false') return value === 'true';
       throw new Misfit(`"${value}" is neither true nor false`);
     case 'string':
-      return schema.format === 'uri' ? convertToFile(value) : convertToText(value, schema);
+      return schema.format === 'uri' ? convertToFile(value, upload) : convertToText(value, schema);
     case 'array':
-      if (!value.startsWith('[')) return [await convertTo(value, model.resolve(schema.items), model)];
+      if (!value.startsWith('[')) return [await convertTo(value, model.resolve(schema.items), model, upload)];
       return parseJson(value, describeType(model, schema));
     case 'object':
       return parseJson(value.startsWith('@') ? await readText(value.slice(1)) : value, 'JSON object');
@@ -130,9 +149,15 @@ async function convertToText(value: string, schema: Schema): Promise<string> {
   return schema.format === 'password' ? text.replace(/\r?\n$/, '') : text;
 }
 
-async function convertToFile(value: string): Promise<string> {
+async function convertToFile(value: string, upload: Upload | undefined): Promise<string> {
   if (value.startsWith('@')) {
     const path = value.slice(1);
+    const isLarge =
+      upload &&
+      (await stat(path)
+        .catch(() => undefined)
+        .then((file) => (file?.size ?? 0) > inlineBytes));
+    if (isLarge) return await upload(path, mediaTypeOf(path));
     const bytes = await readBytes(path);
     return `data:${mediaTypeOf(path)};base64,${bytes.toString('base64')}`;
   }

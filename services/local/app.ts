@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
@@ -35,6 +36,8 @@ import { Webhooks } from '../webhooks/app.ts';
 import { systemResolver } from '../webhooks/targets.ts';
 import type { LocalEnv } from './env.ts';
 import { openHome } from './home.ts';
+import { withInternalUrls } from './internal-urls.ts';
+import { readTls } from './tls.ts';
 
 /** The account that everything on one machine belongs to. */
 export const localAccount = 'local';
@@ -84,6 +87,7 @@ async function compose(
   closeAll: () => Promise<void>,
 ): Promise<LocalPlatform> {
   const now = Date.now;
+  const tls = readTls({ cert: env.MIMEO_TLS_CERT, key: env.MIMEO_TLS_KEY });
   let url = env.MIMEO_PUBLIC_URL?.replace(/\/+$/, '') ?? '';
   const table = openSqliteTable({
     path: join(home.root, 'mimeo.db'),
@@ -129,10 +133,18 @@ async function compose(
     logger,
     limits: limitsOf(env),
   });
-  const server = createAdaptorServer({ fetch: api.app.fetch }) as Server;
+  const { fetch } = api.app;
+  const plain = createAdaptorServer({ fetch }) as Server;
+  const server = tls
+    ? (createAdaptorServer({ fetch, createServer: createTlsServer, serverOptions: tls }) as Server)
+    : plain;
   const port = await listen(server, env.MIMEO_PORT);
-  if (url === '') url = `http://127.0.0.1:${port}`;
+  if (url === '') url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
   closers.push(() => closeServer(server));
+  // Models on this machine read their inputs by plain HTTP.
+  const internalPort = tls ? await listen(plain, 0) : port;
+  if (tls) closers.push(() => closeServer(plain));
+  const internalUrl = `http://127.0.0.1:${internalPort}`;
 
   const retentionSeconds = env.MIMEO_RETENTION_SECONDS;
   const sweeper = new Sweeper({ flow, pools, now, logger, retentionSeconds });
@@ -156,7 +168,10 @@ async function compose(
     launch: async (pool) => registrar.launch(pool.version),
     startRunner: ({ id, pool, cogUrl, serverLog, outOfMemory }) =>
       startRunner({
-        protocol: api.dispatch.protocolFor({ role: 'runner', pool: pool.id }),
+        protocol: withInternalUrls(api.dispatch.protocolFor({ role: 'runner', pool: pool.id }), {
+          publicUrl: url,
+          internalUrl,
+        }),
         instanceId: id,
         pool,
         cogUrl,

@@ -11,6 +11,9 @@ const schema = z.object({
   MIMEO_HOME: z.string().min(1).default('.mimeo'),
   /** How clients reach the server, where that is not http://127.0.0.1:PORT. */
   MIMEO_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** PEM files of a certificate (with its chain) and its key: the server then speaks https. */
+  MIMEO_TLS_CERT: z.string().min(1).optional(),
+  MIMEO_TLS_KEY: z.string().min(1).optional(),
   /** Python interpreter for models' environments; found on PATH where unset. */
   MIMEO_PYTHON: z.string().min(1).optional(),
   /** Most instances at a time. */

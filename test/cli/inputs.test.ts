@@ -52,6 +52,21 @@ test('a key that takes a list may be given several times', async () => {
   expect(await readInputs(['sizes=1', 'sizes=2', 'sizes=[3,4]'], model)).toEqual({ sizes: [1, 2, 3, 4] });
 });
 
+test('a large file is uploaded, and its URL is the input; a small one is part of it', async () => {
+  const folder = await newFolder();
+  const [large, small] = [join(folder, 'large.png'), join(folder, 'small.png')];
+  await Promise.all([writeFile(large, Buffer.alloc(300_000)), writeFile(small, 'x')]);
+  const upload = async (path: string, type: string) => `https://files/${type}${path}`;
+
+  expect(
+    await readInputs([`image=@${large}`, `images=@${small}`, `images=@${large}`], model, upload),
+  ).toEqual({
+    image: `https://files/image/png${large}`,
+    images: ['data:image/png;base64,eA==', `https://files/image/png${large}`],
+  });
+  expect((await readInputs([`image=@${large}`], model)).image).toMatch(/^data:image\/png;base64,AAAA/);
+});
+
 test('a file becomes a data URL for a file input and text for a string', async () => {
   const folder = await newFolder();
   const [photo, note] = [join(folder, 'photo.JPG'), join(folder, 'note.txt')];

@@ -25,6 +25,7 @@ import {
   writeNew,
 } from '../outputs.ts';
 import { Progress, print, say } from '../terminal.ts';
+import { uploadFile } from '../upload.ts';
 import { explainFailure, summarize } from '../verdict.ts';
 import { readTarget } from './model-name.ts';
 import { addServerOptions, connect, type ServerOptions } from './server-options.ts';
@@ -79,7 +80,7 @@ async function run(
   const client = await connect(options);
   const version = await findVersion(client, name, versionId, signal);
   const model = modelInterface(version);
-  const input = await readInputs(words, model);
+  const input = await readInputs(words, model, (path, type) => uploadFile(client, path, type, signal));
 
   const created = await create(client, version, input, options, signal);
   const printer = new Printer(outputConcatenates(version.openapi_schema ?? {}));
