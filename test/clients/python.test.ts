@@ -8,7 +8,7 @@ import { type LocalServer, newHome, type TestHome } from '../support/local-serve
 import { pythonClient } from '../support/python-client.ts';
 
 const folder = join(import.meta.dirname, 'python');
-const models = ['noop', 'counter', 'raises', 'sleeper', 'kitchen-sink', 'crashes'];
+const models = ['noop', 'counter', 'raises', 'sleeper', 'kitchen-sink', 'crashes', 'file-size'];
 
 interface Check {
   readonly name: string;
@@ -58,7 +58,7 @@ function namesIn(file: string): string[] {
   return [...source.matchAll(/^ {4}(?:async )?def (test_\w+)/gm)].map(([, name]) => String(name));
 }
 
-describe.each(['run.py', 'resources.py'])('the Python client: %s', (file) => {
+describe.each(['run.py', 'resources.py', 'files.py'])('the Python client: %s', (file) => {
   let checks: Map<string, Check>;
   beforeAll(async () => {
     checks = await runChecks(file);
