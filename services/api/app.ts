@@ -1,6 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { HonoRequest, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { cors } from 'hono/cors';
 import type { Logger } from 'pino';
 import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
@@ -24,6 +25,7 @@ import { Dispatch } from './dispatch.ts';
 import { FileUploads } from './file-uploads.ts';
 import { FleetTokens } from './fleet-tokens.ts';
 import { type ApiLimits, RateLimiter } from './limits.ts';
+import { Metrics, metricsRoute } from './metrics.ts';
 import { modelBodies } from './model-bodies.ts';
 import { type Caller, Predictions } from './predictions.ts';
 import { handleErrors, handleInvalid, handleNotFound } from './problems.ts';
@@ -69,10 +71,16 @@ export interface ApiParts {
   readonly logger: Logger;
   /** @default none */
   readonly limits?: ApiLimits;
+  /** Origins of web pages that may call the API; `*` for all. @default none */
+  readonly corsOrigins?: readonly string[];
+  /** Whether `/metrics` needs no token, as where only this machine can reach it. @default false */
+  readonly openMetrics?: boolean;
 }
 
 export interface Api {
   readonly app: OpenAPIHono<ApiEnv>;
+  /** The app, with its requests counted: what a server is given. */
+  readonly fetch: (request: Request) => Promise<Response>;
   /** The control plane's side of the fleet protocol, for peers in the same process. */
   readonly dispatch: Dispatch;
   readonly fleetTokens: FleetTokens;
@@ -121,10 +129,16 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens }));
   healthRoutes(app, async () => !draining && (await answers(table)));
   streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now });
+  const callerOf = authenticator(accounts, now);
+  const metrics = new Metrics();
+  flow.onEnd((job) => metrics.countEnd(job));
+  const authenticate = parts.openMetrics ? undefined : callerOf;
+  metricsRoute(app, { metrics, flow, pools, now, authenticate });
+  if (parts.corsOrigins?.length) app.use('/v1/*', allowOrigins(parts.corsOrigins));
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
   fileDownloadRoutes(app, uploads);
   // What is registered above needs no token; what follows does.
-  app.use('/v1/*', admit(authenticator(accounts, now)));
+  app.use('/v1/*', admit(callerOf));
   if (rates.isOn) app.use('/v1/*', limitRate(rates));
   const { webhookTargets = { allowHttp: false, allowPrivate: false } } = parts;
   predictionRoutes(app, { predictions, catalogue, publicUrl, webhookTargets });
@@ -143,7 +157,12 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const drain = () => {
     draining = true;
   };
-  return { app, dispatch, fleetTokens, predictions, drain };
+  const fetch = async (request: Request) => {
+    const response = await app.fetch(request);
+    metrics.countRequest(request.method, request.url, response.status);
+    return response;
+  };
+  return { app, fetch, dispatch, fleetTokens, predictions, drain };
 }
 
 function document(app: OpenAPIHono<ApiEnv>): void {
@@ -165,6 +184,24 @@ function logRequests(logger: Logger): MiddlewareHandler<ApiEnv> {
     const milliseconds = Math.round(performance.now() - startedAt);
     logger.info({ method, path, status: context.res.status, milliseconds, account }, 'request');
   };
+}
+
+/** Lets pages of these origins call. The token comes in a header, so cookies are never needed. */
+function allowOrigins(origins: readonly string[]): MiddlewareHandler<ApiEnv> {
+  return cors({
+    origin: origins.includes('*') ? '*' : [...origins],
+    allowMethods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'QUERY'],
+    allowHeaders: [
+      'authorization',
+      'content-type',
+      'prefer',
+      'cancel-after',
+      'idempotency-key',
+      'traceparent',
+    ],
+    exposeHeaders: ['retry-after', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
+    maxAge: 86_400,
+  });
 }
 
 /** Costs nothing where no rate is limited: it is not there then. */

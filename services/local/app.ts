@@ -132,8 +132,11 @@ async function compose(
     now,
     logger,
     limits: limitsOf(env),
+    corsOrigins: env.MIMEO_CORS_ORIGINS,
+    // Behind a public URL, others reach the loopback through whatever forwards to it.
+    openMetrics: env.MIMEO_PUBLIC_URL === undefined,
   });
-  const { fetch } = api.app;
+  const { fetch } = api;
   const plain = createAdaptorServer({ fetch }) as Server;
   const server = tls
     ? (createAdaptorServer({ fetch, createServer: createTlsServer, serverOptions: tls }) as Server)

@@ -30,6 +30,19 @@ const schema = z.object({
   MIMEO_MAX_CONCURRENT_PER_ACCOUNT: z.coerce.number().int().nonnegative().default(0),
   /** Predictions that wait for one pool; 0 is no limit. */
   MIMEO_MAX_QUEUE: z.coerce.number().int().nonnegative().default(100_000),
+  /** Origins of web pages that may call the API, separated by commas; `*` for all. */
+  MIMEO_CORS_ORIGINS: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').map((origin) => origin.trim().replace(/\/$/, '')))
+    .transform((origins) => origins.filter((origin) => origin !== ''))
+    .pipe(
+      z.array(
+        z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, {
+          error: 'takes origins such as https://app.example.com, separated by commas, or *',
+        }),
+      ),
+    ),
   /** Input, output and logs of a prediction are removed so long after its end; 0 keeps them. */
   MIMEO_RETENTION_SECONDS: z.coerce.number().int().nonnegative().default(3600),
   /** Largest file that may be uploaded, in MiB. */
