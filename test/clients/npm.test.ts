@@ -222,6 +222,22 @@ describe('predictions', () => {
     expect(created.logs).toContain('about to raise');
   });
 
+  it('are made once for one Idempotency-Key', async () => {
+    const send = async (text: string) =>
+      replicate.request('/models/local/noop/predictions', {
+        method: 'POST',
+        headers: { 'Idempotency-Key': 'once', Prefer: 'wait' },
+        data: { input: { text } },
+      });
+
+    const [first, again] = await Promise.all([send('a'), send('a')]);
+    const answers = (await Promise.all([first.json(), again.json()])) as Prediction[];
+
+    expect(answers[0]).toMatchObject({ status: 'succeeded', output: 'a' });
+    expect(answers[1]).toEqual(answers[0]);
+    expect(await refusal(send('b'))).toMatchObject({ status: 422, body: { code: 'idempotency_mismatch' } });
+  });
+
   it('are listed by the page, newest first, each once', async () => {
     const before = new Date().toISOString();
     const ids: string[] = [];
@@ -279,6 +295,35 @@ describe('models, versions, hardware and the account', () => {
 
     expect(names).toContain('hello-world');
     expect(names).not.toContain('noop');
+  });
+
+  it('lists models in the order that was asked for', async () => {
+    const created = await replicate.request('/models', {
+      method: 'GET',
+      params: { sort_by: 'model_created_at', sort_direction: 'asc' },
+    });
+    const { results } = (await created.json()) as { results: { name: string }[] };
+
+    expect(results[0]?.name).toBe('hello-world');
+    expect((await replicate.models.list()).results.at(-1)?.name).toBe('hello-world');
+  });
+
+  it('reads the example and the readme that its owner gave a model', async () => {
+    const example = await replicate.predictions.create({
+      model: 'local/noop',
+      input: { text: 'show me' },
+      wait: true,
+    });
+    await replicate.request('/models/local/noop', { method: 'PATCH', data: { readme: '# Noop' } });
+    await replicate.request('/models/local/noop/examples', {
+      method: 'POST',
+      data: { prediction: example.id },
+    });
+
+    const model = await replicate.models.get('local', 'noop');
+    expect(model.default_example).toMatchObject({ id: example.id, output: 'show me' });
+    const readme = await replicate.request('/models/local/noop/readme', { method: 'GET' });
+    expect(await readme.text()).toBe('# Noop');
   });
 
   it('reads a model with its latest version and its schema, and lists its versions', async () => {

@@ -26,6 +26,8 @@ beforeAll(async () => {
   home = await newHome();
   server = await home.start();
   for (const name of models) versions[name] = (await server.push(`test/models/${name}`)).version;
+  // The same content as noop's, which is older and so keeps the bare id.
+  await server.push('test/models/noop', 'doomed');
   bin = await made;
 });
 afterAll(async () => home.remove());

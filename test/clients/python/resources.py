@@ -91,6 +91,28 @@ class Catalogue(unittest.TestCase):
         self.assertEqual(schema["Output"]["x-cog-array-type"], "iterator")
         self.assertEqual(schema["Input"]["properties"]["n"]["maximum"], 100000)
 
+    def test_version_is_deleted(self):
+        model = replicate.models.get("local/doomed")
+        model.versions.delete(VERSIONS["noop"])
+        model.reload()
+        self.assertIsNone(model.latest_version)
+        self.assertEqual(list(model.versions.list()), [])
+        self.assertEqual(replicate.run("local/noop", input={"text": "still here"}), "still here")
+
+    def test_public_version_is_not_deleted(self):
+        model = replicate.models.get("local/hello-world")
+        with self.assertRaises(ReplicateError) as raised:
+            model.versions.delete(model.latest_version.id)
+        self.assertEqual((raised.exception.status, raised.exception.title), (403, "Forbidden"))
+
+    def test_default_example_is_read(self):
+        prediction = replicate.models.predictions.create("local/counter", input={"n": 2, "delay": 0})
+        prediction.wait()
+        client = replicate.Client()
+        client._request("POST", "/v1/models/local/counter/examples", json={"prediction": prediction.id})
+        example = replicate.models.get("local/counter").default_example
+        self.assertEqual((example.id, example.output), (prediction.id, [0, 1]))
+
     def test_hardware_is_listed(self):
         skus = [hardware.sku for hardware in replicate.hardware.list()]
         self.assertIn("cpu", skus)
