@@ -320,6 +320,8 @@ describe('models, versions, hardware and the account', () => {
       data: { prediction: example.id },
     });
 
+    const pushed = await replicate.request('/models/local/hello-world/readme', { method: 'GET' });
+    expect(await pushed.text()).toMatch(/^# /);
     const model = await replicate.models.get('local', 'noop');
     expect(model.default_example).toMatchObject({ id: example.id, output: 'show me' });
     const readme = await replicate.request('/models/local/noop/readme', { method: 'GET' });

@@ -40,6 +40,7 @@ describe('build', () => {
 
     expect(first).toMatchObject({ cogVersion: defaultCogVersion, concurrency: 1, warnings: [] });
     expect(first.id).toMatch(/^[0-9a-f]{64}$/);
+    expect(first.readme).toMatch(/^# /);
     expect(second).toEqual(first);
     expect(messages).toContain('reading the inputs and output of run.py:Runner');
     expect(await readdir(join(home, 'versions'))).toEqual([first.id]);
