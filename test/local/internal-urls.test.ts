@@ -8,11 +8,15 @@ const urls = { publicUrl: 'https://mimeo.example', internalUrl: 'http://127.0.0.
 it('a runner on this machine gets URLs that lead to this machine, and all others as they are', async () => {
   const memory = new MemoryProtocol();
   memory.place = () => ({ name: 'n', url: 'https://mimeo.example/v1/objects/a?x' });
-  const { lease, placeFile } = memory;
-  const protocol = withInternalUrls(
-    { ...memory, lease: lease.bind(memory), placeFile: placeFile.bind(memory) } as RunnerProtocol,
-    urls,
-  );
+  const runner: RunnerProtocol = {
+    lease: async (request, signal) => memory.lease(request, signal),
+    heartbeat: async (request) => memory.heartbeat(request),
+    watch: async (request, signal) => memory.watch(request, signal),
+    report: async (report) => memory.report(report),
+    placeFile: async () => memory.placeFile(),
+    giveBack: async (ref) => memory.giveBack(ref),
+  };
+  const protocol = withInternalUrls(runner, urls);
   memory.submit({
     file: 'https://mimeo.example/v1/files/a',
     others: ['https://mimeo.example.org/v1/files/a', 'see https://mimeo.example/v1/'],
@@ -27,7 +31,7 @@ it('a runner on this machine gets URLs that lead to this machine, and all others
 });
 
 it('where both are the same nothing is put in between', () => {
-  const protocol = new MemoryProtocol();
+  const protocol: RunnerProtocol = new MemoryProtocol();
   const { publicUrl } = urls;
 
   expect(withInternalUrls(protocol, { publicUrl, internalUrl: publicUrl })).toBe(protocol);
