@@ -78,8 +78,8 @@ export function isWebhookChange({ sk, data }: Pick<Item, 'sk' | 'data'>): boolea
 
 /** What a job's row, as it was written, tells a webhook. */
 export function eventOf(job: Job): 'start' | 'completed' | undefined {
-  // When its data is removed, an hour later, there is nothing new to tell.
-  if (job.dataRemoved) return undefined;
+  // Later writes, when its data is removed or it becomes an example, have nothing new to tell.
+  if (job.dataRemoved || job.example !== undefined) return undefined;
   const event = hasEnded(job.status) ? 'completed' : job.status === 'processing' ? 'start' : undefined;
   return event && job.webhookEvents?.includes(event) ? event : undefined;
 }

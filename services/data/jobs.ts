@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { hasEnded, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
-import type { OutputFile } from '../core/output-files.ts';
+import { type OutputFile, outputFileKey } from '../core/output-files.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import {
   type Condition,
@@ -393,6 +393,8 @@ function objectsOf(job: Job, input: Item | undefined, result: Item | undefined):
     const { object } = (stored ?? {}) as { object?: string };
     return object === undefined ? [] : [object];
   });
+  const files = (result?.data.files ?? []) as unknown as readonly OutputFile[];
+  named.push(...files.map(({ name }) => outputFileKey(job, name)));
   const ranMs = job.startedAt === null ? 0 : (job.completedAt ?? 0) - job.startedAt;
   const isPlain = job.status === 'succeeded' && job.attempt === 1 && ranMs < plainRunMs;
   if (isPlain) return named;

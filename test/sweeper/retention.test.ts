@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { PredictionBody } from '../../services/api/schemas.ts';
+import { outputFileKey } from '../../services/core/output-files.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import { Examples } from '../../services/data/examples.ts';
 import type { FleetProtocol } from '../../services/ports/fleet-protocol/port.ts';
@@ -85,6 +86,32 @@ it('objects are removed with it, and by the next look where one was cut short', 
 
   for (const key of keys) expect(await test.objects.head(key)).toBeUndefined();
   expect((await read(id)).data_removed).toBe(true);
+});
+
+it('the files that a model put out go with the rest', async () => {
+  const id = await create('picture');
+  const attempt = (await runner.lease({ instance: 'i', waitSeconds: 0 }))?.attempt ?? 0;
+  const { name, url } = await runner.placeFile({ id, attempt, contentType: 'image/png' });
+  await test.api.app.request(url, {
+    method: 'PUT',
+    headers: { 'content-type': 'image/png' },
+    body: 'picture',
+  });
+  const files = [{ path: [], name }];
+  const outcome = { status: 'succeeded' as const, output: null, predictMs: 5, metrics: {}, files };
+  await runner.report({
+    id,
+    attempt,
+    events: [{ type: 'ended', outcome, logs: '', acceptedAfterMs: 0 }],
+  });
+  const shown = String((await read(id)).output);
+  expect((await test.api.app.request(shown)).status).toBe(200);
+
+  test.clock.now += hour;
+  await sweeper.removeOldData();
+
+  expect(await test.objects.head(outputFileKey({ account: 'local', id }, name))).toBeUndefined();
+  expect(await read(id)).toMatchObject({ data_removed: true, output: null });
 });
 
 it('more than one write can hold go in one look, and what is gone is not taken up again', async () => {
