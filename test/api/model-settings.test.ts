@@ -59,6 +59,10 @@ describe('PATCH of a model', () => {
     expect(await json('GET', '/v1/models/local/echo')).toEqual(changed);
   });
 
+  it('asks for a body', async () => {
+    expect(await json('PATCH', '/v1/models/local/echo')).toMatchObject({ status: 400, code: 'invalid_json' });
+  });
+
   it('and a push at the same time do not undo each other', async () => {
     const patches = Array.from({ length: 5 }, async (_, n) =>
       json('PATCH', '/v1/models/local/echo', n % 2 ? { description: 'd' } : { paper_url: 'https://a.b/p' }),

@@ -7,7 +7,7 @@ import type { JobFlow } from '../../data/job-flow.ts';
 import type { ModelChanges, Models } from '../../data/models.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue } from '../catalogue.ts';
-import { jsonBody, jsonResponse, problems } from '../openapi.ts';
+import { jsonBody, jsonResponse, problems, readBody } from '../openapi.ts';
 import { type ModelBody, modelBodySchema, modelUpdateSchema } from '../schemas.ts';
 
 /** Waiting predictions of a deleted version that are ended at a time. */
@@ -42,7 +42,8 @@ export function modelSettingsRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): voi
     async (context) => {
       const name = fullName(context.req.valid('param'));
       await catalogue.owned(name, context.get('caller').account);
-      const update = context.req.valid('json');
+      // A body that is missing is let through to here as an empty one.
+      const update = await readBody(context, modelUpdateSchema);
       const changed = await models.update(name, changesOf(update));
       if (!changed) throw new ProblemError('not_found', `There is no model ${name}.`);
       if (update.readme !== undefined) await models.setReadme(name, update.readme);
