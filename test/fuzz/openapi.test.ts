@@ -12,8 +12,8 @@ import { pythonEnvironment } from '../support/python-environment.ts';
 
 /** Inputs that are tried for each operation and token; `npm run fuzz` makes over 20,000 requests. */
 const examples = process.env.FUZZ_EXAMPLES ?? '15';
-/** Printed with each run; give it to replay one. */
-const seed = process.env.FUZZ_SEED ?? String(Math.floor(Math.random() * 1e9));
+/** The same each time, so that a change is not refused for what it did not do; `npm run fuzz` takes a new one. */
+const seed = process.env.FUZZ_SEED ?? '1';
 const runTimeoutMs = 3_600_000;
 /** What schemathesis holds each answer to. An input that fits a version's schema only the version knows. */
 const checks = [
