@@ -270,10 +270,17 @@ export class Dispatch {
     if (applied?.job.status === 'canceled' && applied.job.attempt === ref.attempt) {
       this.#followed.delete(ref.id);
       // The model's last words: what it had put out when it was stopped.
-      await this.#flow.jobs.checkpoint(applied.job, result);
+      await this.#flow.jobs.checkpoint(applied.job, await this.#lastWords(ref, result));
       return;
     }
     throw staleAttempt(ref.id);
+  }
+
+  /** The end of a job that was canceled; what readers saw of it stays where its runner could not bring it again. */
+  async #lastWords({ id, attempt }: JobRef, result: Result): Promise<Result> {
+    if (result.output !== null || result.files?.length) return result;
+    const kept = (await this.#flow.jobs.record(id))?.result;
+    return kept?.attempt === attempt ? { ...result, output: kept.output, files: kept.files } : result;
   }
 
   async #placeFile(pool: string, { contentType, ...ref }: PlaceFileRequest): Promise<FilePlace> {

@@ -168,7 +168,7 @@ export class Predictions {
     if (!known) return undefined;
     if (known.requestDigest !== requestDigest) throw idempotencyMismatch(id);
     const waitSeconds = requireWait(headers.prefer);
-    if (waitSeconds === 0) return await this.get(id, known.account);
+    if (waitSeconds === 0 || hasEnded(known.status)) return await this.get(id, known.account);
     return await this.#waited(await this.#endOf(id, waitSeconds, hasLeft, async () => {}), id);
   }
 

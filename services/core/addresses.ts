@@ -38,6 +38,9 @@ const forbiddenV6 = [
   '3fff::/20',
   // What EC2 offers its machines, the metadata service at ::254 among it.
   'fd00:ec2::/32',
+  // The metadata services of Google Cloud and of Oracle's.
+  'fd20:ce::254/128',
+  'fd00:c1::a9fe:a9fe/128',
 ].map(v6);
 const globalV6 = v6('2000::/3');
 const mappedV6 = v6('::ffff:0:0/96');

@@ -91,12 +91,20 @@ export class Jobs {
     options: CreateOptions,
     durability?: Durability,
   ): Promise<void> {
-    const stored = await this.#storeValue(job, 'input', input);
+    // Of two requests with one idempotency key, neither may touch the other's input.
+    const name = job.requestDigest === undefined ? 'input' : `input-${job.requestDigest}`;
+    const stored = await this.#storeValue(job, name, input);
     const ops: WriteOp[] = [
       { op: 'put', item: jobItem(job), when: { absent: true } },
       { op: 'put', item: payloadItem(job, 'INPUT', inputData(stored, options)) },
     ];
-    await this.#table.write(ops, durability);
+    try {
+      await this.#table.write(ops, durability);
+    } catch (error) {
+      const isOther = (await this.get(job.id))?.requestDigest !== job.requestDigest;
+      if (isOther && !isInline(stored)) await this.#objects.remove(objectKey(job, name));
+      throw error;
+    }
     if (isInline(stored)) this.#remember({ job, input, result: undefined, ...options });
   }
 
@@ -396,7 +404,9 @@ function objectsOf(job: Job, input: Item | undefined, result: Item | undefined):
   const files = (result?.data.files ?? []) as unknown as readonly OutputFile[];
   named.push(...files.map(({ name }) => outputFileKey(job, name)));
   const ranMs = job.startedAt === null ? 0 : (job.completedAt ?? 0) - job.startedAt;
-  const isPlain = job.status === 'succeeded' && job.attempt === 1 && ranMs < plainRunMs;
+  // What a webhook hears of while it runs is stored every half second.
+  const isLive = job.webhookEvents?.some((event) => event === 'output' || event === 'logs') ?? false;
+  const isPlain = !isLive && job.status === 'succeeded' && job.attempt === 1 && ranMs < plainRunMs;
   if (isPlain) return named;
   const places = Array.from({ length: job.attempt + 1 }, (_, attempt) =>
     resultWriters.flatMap((writer) => [`${attempt}-${writer}-output`, `${attempt}-${writer}-logs`]),

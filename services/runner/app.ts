@@ -72,6 +72,8 @@ interface HeldJob {
   readonly cancel: AbortController;
   /** `stopped`: canceled, or no longer ours. `given back`: another instance shall run it. */
   fate: 'running' | 'stopped' | 'given back' | 'ended';
+  /** Whether the model is done with it; its files may still be on their way. */
+  hasRun: boolean;
 }
 
 /** A job that does not stream tells nothing before it has run for this long. */
@@ -212,6 +214,7 @@ class InstanceRunner implements Runner {
       this.running++;
       const ending = await this.#cog.run(job, progressOf(held), held.cancel.signal);
       this.running--;
+      held.hasRun = true;
       const outcome = await this.#conclude(held, ending);
       await reported;
       // What others wait for goes first: the next job's way to the model, or, where none waits, this one's end.
@@ -243,7 +246,14 @@ class InstanceRunner implements Runner {
     const delivery: Delivery = new Delivery(this.#protocol, job, quietMs, () => this.#stop(held));
     const finder = this.#cog.files;
     const files = finder && new OutputFiles(finder, this.#protocol, job);
-    const held: HeldJob = { job, delivery, files, cancel: new AbortController(), fate: 'running' };
+    const held: HeldJob = {
+      job,
+      delivery,
+      files,
+      cancel: new AbortController(),
+      fate: 'running',
+      hasRun: false,
+    };
     this.#held.add(held);
     this.idleSince = null;
     this.#changedSoon();
@@ -317,7 +327,7 @@ class InstanceRunner implements Runner {
     held.cancel.abort();
     const graceMs = this.#options.cancelGraceMs ?? 10_000;
     void this.#pause(graceMs).then(() => {
-      if (held.fate !== 'stopped' || this.#over.signal.aborted) return;
+      if (held.hasRun || held.fate !== 'stopped' || this.#over.signal.aborted) return;
       // The others in this process have done nothing wrong.
       for (const other of this.#held) if (other.fate === 'running') void this.#giveBack(other);
       this.#break(

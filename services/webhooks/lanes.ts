@@ -9,6 +9,8 @@ interface Lane {
   /** Ids of deliveries: those that must arrive go before those that are old soon. */
   readonly urgent: string[];
   readonly rest: string[];
+  /** Whether something found no room since it was empty. */
+  hasOverflowed: boolean;
 }
 
 /** A line for each host. `work` is called for each delivery, a bounded number at a time, and never throws. */
@@ -18,7 +20,6 @@ export class Lanes {
   readonly #lanes = new Map<string, Lane>();
   readonly #known = new Set<string>();
   readonly #running = new Set<Promise<void>>();
-  #overflowed = false;
   #closed = false;
 
   /** @param onRoom called when there is room again after something found none */
@@ -30,10 +31,10 @@ export class Lanes {
   /** Puts a delivery in line, once. @param isUrgent whether it goes before what is not */
   add(id: string, host: string, isUrgent: boolean): void {
     if (this.#closed || this.#known.has(id)) return;
-    const lane = this.#lanes.get(host) ?? { active: 0, urgent: [], rest: [] };
+    const lane = this.#lanes.get(host) ?? { active: 0, urgent: [], rest: [], hasOverflowed: false };
     const line = isUrgent ? lane.urgent : lane.rest;
     if (line.length >= longestLine) {
-      this.#overflowed = true;
+      lane.hasOverflowed = true;
       return;
     }
     this.#lanes.set(host, lane);
@@ -69,8 +70,8 @@ export class Lanes {
       this.#running.delete(running);
       const isEmpty = lane.urgent.length + lane.rest.length === 0;
       if (lane.active === 0 && isEmpty) this.#lanes.delete(host);
-      if (isEmpty && this.#overflowed && !this.#closed) {
-        this.#overflowed = false;
+      if (isEmpty && lane.hasOverflowed && !this.#closed) {
+        lane.hasOverflowed = false;
         this.#onRoom();
       }
       this.#run();

@@ -26,6 +26,8 @@ test.each([
   ['forbidden', '::ffff:a9fe:a9fe'],
   ['forbidden', '100.100.100.200'],
   ['forbidden', 'fd00:ec2::254'],
+  ['forbidden', 'fd20:ce::254'],
+  ['forbidden', 'fd00:c1::a9fe:a9fe'],
   ['forbidden', '::'],
   ['forbidden', '::127.0.0.1'],
   ['forbidden', '::ffff:0:127.0.0.1'],

@@ -55,3 +55,43 @@ it('a cancel that comes too late does not touch the output of the job that has e
     result: { output: large('e').output },
   });
 });
+
+it('of two requests with one idempotency key the one that loses does not touch the input of the other', async () => {
+  const winner = aJob({ requestDigest: 'a'.repeat(64) });
+  const loser = { ...winner, requestDigest: 'b'.repeat(64) };
+  const options = { traceparent: null, secrets: [] };
+  await jobs.create(winner, { text: 'w'.repeat(20_000) }, options);
+
+  await expect(jobs.create(loser, { text: 'l'.repeat(20_000) }, options)).rejects.toThrow('Condition failed');
+  await expect(jobs.create(winner, { text: 'w'.repeat(20_000) }, options)).rejects.toThrow(
+    'Condition failed',
+  );
+
+  expect((await jobs.record(winner.id))?.input).toEqual({ text: 'w'.repeat(20_000) });
+  const place = `${winner.account}/jobs/${winner.id}/input-${loser.requestDigest}.json`;
+  expect(await objects.head(place)).toBeUndefined();
+});
+
+it('what a webhook heard of while it ran is removed with the rest', async () => {
+  const running = aJob({ status: 'processing', startedAt: 1, attempt: 1, webhookEvents: ['output'] });
+  await jobs.create(running, {}, { traceparent: null, secrets: [] });
+  await jobs.checkpoint(running, large('c'), 'output');
+  const outcome = { status: 'succeeded', predictMs: 1 } as const;
+  const end = {
+    type: 'ended',
+    at: 2000,
+    attempt: 1,
+    outcome,
+    outputShown: false,
+    acceptedAfterMs: 0,
+  } as const;
+  const ended = await jobs.applyTo(running, end, large('e'));
+  const places = ['processing', 'ended'].map(
+    (writer) => `${running.account}/jobs/${running.id}/1-${writer}-output.json`,
+  );
+  for (const place of places) expect(await objects.head(place)).toBeDefined();
+
+  if (ended?.kind === 'write') await jobs.removeData([ended.job]);
+
+  for (const place of places) expect(await objects.head(place)).toBeUndefined();
+});
