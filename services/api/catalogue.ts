@@ -2,6 +2,7 @@ import { ProblemError } from '../core/errors.ts';
 import { versionIdPattern } from '../core/ids.ts';
 import { compileInput, type InputContract } from '../core/input.ts';
 import type { Model } from '../core/model.ts';
+import { remember } from '../core/remembered.ts';
 import type { Version } from '../core/version.ts';
 import type { Models } from '../data/models.ts';
 
@@ -86,7 +87,7 @@ export class Catalogue {
     readable.sort((a, b) => Number(b.own) - Number(a.own) || a.version.createdAt - b.version.createdAt);
     const [first] = readable;
     if (!first) throw notFound(`There is no version ${id}.`);
-    if (first.own) remember(this.#ownModels, key, first.version.model);
+    if (first.own) remember(this.#ownModels, key, first.version.model, cachedVersions);
     return await this.version(first.version.model, id, account);
   }
 
@@ -110,16 +111,9 @@ export class Catalogue {
     const version = versionIdPattern.test(id) ? await this.#models.getVersion(model, id) : undefined;
     if (!version) return undefined;
     const loaded = { version, contract: compileInput(version) };
-    remember(this.#cache, key, loaded);
+    remember(this.#cache, key, loaded, cachedVersions);
     return loaded;
   }
-}
-
-/** Forgets the oldest when there are too many. */
-function remember<T>(cache: Map<string, T>, key: string, value: T): void {
-  cache.set(key, value);
-  const oldest = cache.keys().next().value;
-  if (cache.size > cachedVersions && oldest !== undefined) cache.delete(oldest);
 }
 
 function mayRead(model: Model, account: string): boolean {

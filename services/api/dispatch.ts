@@ -3,6 +3,7 @@ import { newJobId } from '../core/ids.ts';
 import type { Job } from '../core/job.ts';
 import { outputFileKey } from '../core/output-files.ts';
 import type { PoolState } from '../core/pool.ts';
+import { remember } from '../core/remembered.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Result } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
@@ -183,7 +184,7 @@ export class Dispatch {
     const poll = longPoll(request.waitSeconds, signal);
     const stop: JobRef[] = [];
     const take = (event: { id: string; data: string }) => {
-      remember(this.#watched, topic, event.id);
+      remember(this.#watched, topic, event.id, rememberedLimit);
       stop.push(JSON.parse(event.data) as JobRef);
     };
     const subscription = await this.#channel.subscribe(
@@ -319,7 +320,7 @@ export class Dispatch {
       outputShown: false,
       checkpointedAt: job.startedAt ?? this.#now(),
     };
-    remember(this.#followed, job.id, fresh);
+    remember(this.#followed, job.id, fresh, rememberedLimit);
     return fresh;
   }
 
@@ -397,14 +398,6 @@ function isHeld(job: Job, pool: string, attempt: number): boolean {
 
 function staleAttempt(id: string): ProblemError {
   return new ProblemError('stale_attempt', `Job ${id} is not held under this attempt any more; stop it.`);
-}
-
-/** Keeps a value as the newest, and forgets the oldest where there are too many. */
-function remember<T>(kept: Map<string, T>, key: string, value: T): void {
-  kept.delete(key);
-  kept.set(key, value);
-  const oldest = kept.keys().next().value;
-  if (kept.size > rememberedLimit && oldest !== undefined) kept.delete(oldest);
 }
 
 /** A wait that is over with `end`, with `signal` or after `seconds`, and leaves nothing behind. */

@@ -1,5 +1,6 @@
 import { ProblemError } from '../core/errors.ts';
 import { type Bucket, type RateLimit, takeRequest } from '../core/rate-limit.ts';
+import { forgetBeyond, remember } from '../core/remembered.ts';
 
 /** Buckets that are remembered for each kind of request; the one that was full longest is forgotten first. */
 const rememberedBuckets = 10_000;
@@ -47,10 +48,7 @@ export class RateLimiter {
     if (!limit) return {};
     const key = `${isPrediction ? 'predictions' : 'requests'} ${token}`;
     const verdict = takeRequest(limit, this.#buckets.get(key), this.#now());
-    this.#buckets.delete(key);
-    this.#buckets.set(key, verdict.bucket);
-    const oldest = this.#buckets.keys().next().value;
-    if (this.#buckets.size > rememberedBuckets && oldest !== undefined) this.#buckets.delete(oldest);
+    remember(this.#buckets, key, verdict.bucket, rememberedBuckets);
     const headers = {
       'ratelimit-limit': String(limit.perMinute),
       'ratelimit-remaining': String(verdict.remaining),
@@ -103,12 +101,7 @@ export class CappedCount {
     const most = Math.max(counted, grown);
     const fresh = { most: Math.min(this.#limit, most + 1), countedAt: now };
     this.#known.set(key, fresh);
-    if (this.#known.size > rememberedBuckets) this.#forgetOldest();
+    forgetBeyond(this.#known, rememberedBuckets);
     return most < this.#limit;
-  }
-
-  #forgetOldest(): void {
-    const oldest = this.#known.keys().next().value;
-    if (oldest !== undefined) this.#known.delete(oldest);
   }
 }

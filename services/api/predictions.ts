@@ -5,6 +5,7 @@ import { newJobId } from '../core/ids.ts';
 import { hasEnded, type Job, startJob } from '../core/job.ts';
 import type { OutputFile } from '../core/output-files.ts';
 import { type Pool, sharedPoolId } from '../core/pool.ts';
+import { rememberTime } from '../core/remembered.ts';
 import { explainWaiting } from '../core/waiting.ts';
 import type { Webhook } from '../core/webhook.ts';
 import type { JobFlow } from '../data/job-flow.ts';
@@ -110,7 +111,7 @@ export class Predictions {
     };
     if (waitSeconds === 0) {
       await begin();
-      return await this.#body({ job, input: checked, result: undefined, ...options });
+      return await this.show({ job, input: checked, result: undefined, ...options });
     }
     // Nobody is told of it before its end is durable, or much later.
     const ended = await this.#endOf(job.id, waitSeconds, hasLeft, async () =>
@@ -122,7 +123,7 @@ export class Predictions {
 
   /** @throws ProblemError `not_found` */
   async get(id: string, account: string): Promise<PredictionBody> {
-    return await this.#body(await this.#own(id, account));
+    return await this.show(await this.#own(id, account));
   }
 
   /** A page of an account's predictions, newest first. Times are epoch ms. */
@@ -137,14 +138,9 @@ export class Predictions {
   ): Promise<{ readonly results: readonly PredictionBody[]; readonly next: string | undefined }> {
     const page = await this.#parts.flow.jobs.list(account, { limit: pageSize, ...options });
     return {
-      results: await Promise.all(page.items.map(async (record) => this.#body(record))),
+      results: await Promise.all(page.items.map(async (record) => this.show(record))),
       next: page.next,
     };
-  }
-
-  /** What a record reads like to those who may see it. */
-  async show(record: JobRecord): Promise<PredictionBody> {
-    return await this.#body(record);
   }
 
   /** Idempotent. @throws ProblemError `not_found` */
@@ -236,12 +232,7 @@ export class Predictions {
       streams: version.streams,
     };
     await this.#parts.pools.touch(pool, now);
-    this.#touched.delete(job.pool);
-    this.#touched.set(job.pool, now);
-    for (const [oldest, at] of this.#touched) {
-      if (now - at < touchMs) break;
-      this.#touched.delete(oldest);
-    }
+    rememberTime(this.#touched, job.pool, now, touchMs);
   }
 
   /**
@@ -277,10 +268,10 @@ export class Predictions {
 
   /** What a wait is answered with: clients poll on only while they read `starting`. */
   async #waited(ended: JobRecord | undefined, id: string): Promise<PredictionBody> {
-    if (ended) return await this.#body(ended);
+    if (ended) return await this.show(ended);
     const record = await this.#parts.flow.jobs.record(id);
     if (!record) throw new ProblemError('internal', `Prediction ${id} has vanished.`);
-    const body = await this.#body(record);
+    const body = await this.show(record);
     return hasEnded(record.job.status) ? body : { ...body, status: 'starting' };
   }
 
@@ -292,7 +283,8 @@ export class Predictions {
     return record;
   }
 
-  async #body(record: JobRecord): Promise<PredictionBody> {
+  /** What a record reads like to those who may see it. */
+  async show(record: JobRecord): Promise<PredictionBody> {
     const { job } = record;
     const { result } = record;
     const shown = result?.files ? { ...record, result: await this.#withUrls(job, result) } : record;

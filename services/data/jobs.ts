@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { hasEnded, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
 import { type OutputFile, outputFileKey } from '../core/output-files.ts';
+import { remember } from '../core/remembered.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import {
   type Condition,
@@ -101,8 +102,8 @@ export class Jobs {
     try {
       await this.#table.write(ops, durability);
     } catch (error) {
-      const isOther = (await this.get(job.id))?.requestDigest !== job.requestDigest;
-      if (isOther && !isInline(stored)) await this.#objects.remove(objectKey(job, name));
+      if (!isInline(stored) && (await this.get(job.id))?.requestDigest !== job.requestDigest)
+        await this.#objects.remove(objectKey(job, name));
       throw error;
     }
     if (isInline(stored)) this.#remember({ job, input, result: undefined, ...options });
@@ -342,13 +343,11 @@ export class Jobs {
     for (const key of objectsOf(job, input, result)) await this.#objects.remove(key);
   }
 
-  /** @param writer who writes it: of several at once one wins in the Table, so none may touch another's objects */
   #remember(record: JobRecord): void {
-    this.#recent.set(record.job.id, record);
-    const oldest = this.#recent.keys().next().value;
-    if (this.#recent.size > recentJobs && oldest !== undefined) this.#recent.delete(oldest);
+    remember(this.#recent, record.job.id, record, recentJobs);
   }
 
+  /** @param writer who writes it: of several at once one wins in the Table, so none may touch another's objects */
   async #resultOp(
     job: Job,
     writer: JobEvent['type'] | Job['status'],

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Job } from '../core/job.ts';
 import type { Pool, PoolState } from '../core/pool.ts';
+import { rememberTime } from '../core/remembered.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import { removalBatch } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
@@ -68,12 +69,7 @@ export class Sweeper {
   async #keepActive(pool: Pool): Promise<void> {
     const { flow, pools, now } = this.#parts;
     if (now() - (this.#keptActive.get(pool.id) ?? 0) < keepActiveMs) return;
-    this.#keptActive.delete(pool.id);
-    this.#keptActive.set(pool.id, now());
-    for (const [oldest, at] of this.#keptActive) {
-      if (now() - at < keepActiveMs) break;
-      this.#keptActive.delete(oldest);
-    }
+    rememberTime(this.#keptActive, pool.id, now(), keepActiveMs);
     const unfinished =
       (await flow.jobs.count(pool.id, 'queued', 1)) + (await flow.jobs.count(pool.id, 'running', 1));
     if (unfinished > 0) await pools.touch(pool, now());
@@ -116,7 +112,7 @@ export class Sweeper {
     }
   }
 
-  /** Looks every `deadlineMs` for deadlines and and old data, every `repairMs` for the rest. Returns a function that stops it. */
+  /** Looks every `deadlineMs` for deadlines and old data, every `repairMs` for the rest. Returns a function that stops it. */
   start({ deadlineMs, repairMs }: { deadlineMs: number; repairMs: number }): () => Promise<void> {
     const { now, logger } = this.#parts;
     let lookedAt = now();

@@ -36,17 +36,6 @@ async function get(id: string) {
   return await server.json('GET', `/predictions/${id}`);
 }
 
-async function end(id: string) {
-  return await vi.waitFor(
-    async () => {
-      const prediction = await get(id);
-      expect(prediction.completed_at).not.toBeNull();
-      return prediction;
-    },
-    { timeout: 50_000, interval: 50 },
-  );
-}
-
 async function poolOf(name: string) {
   const { results } = await server.json('GET', '/pools');
   return results.find(({ model }: { model: string }) => model === `local/${name}`);
@@ -60,8 +49,8 @@ async function instances(name: string): Promise<string[]> {
 /** Runs a model to its end while another one is used, to which nothing may happen. */
 async function run(name: string, input: object) {
   const [prediction, neighbour] = await Promise.all([
-    create(name, input).then(({ id }) => end(id)),
-    create('noop', { text: `beside ${name}` }).then(({ id }) => end(id)),
+    create(name, input).then(({ id }) => server.endOf(id)),
+    create('noop', { text: `beside ${name}` }).then(({ id }) => server.endOf(id)),
   ]);
   expect(neighbour).toMatchObject({ status: 'succeeded', output: `beside ${name}` });
   return prediction;

@@ -35,17 +35,6 @@ async function speaks(id: string): Promise<void> {
   await vi.waitFor(async () => expect((await get(id)).logs).toMatch(/./), { timeout: 30_000, interval: 20 });
 }
 
-async function end(id: string) {
-  return await vi.waitFor(
-    async () => {
-      const prediction = await get(id);
-      expect(prediction.completed_at).not.toBeNull();
-      return prediction;
-    },
-    { timeout: 30_000, interval: 20 },
-  );
-}
-
 /** Reads events until `enough`, and drops the connection. */
 async function readUntil(
   url: string,
@@ -95,7 +84,7 @@ describe('a stream', () => {
   it('resumes after any of its events, also when the prediction has ended', async () => {
     const { id, urls } = await create('counter', { n: 5, delay: 0.01 });
     const whole = await allEvents(urls.stream);
-    await end(id);
+    await server.endOf(id);
 
     expect(outputs(whole)).toEqual(numbers(5));
     expect(await allEvents(urls.stream)).toEqual(whole);
@@ -150,7 +139,7 @@ describe('a cancel', () => {
     expect(acknowledged.cost.billed_seconds).toBeGreaterThan(0);
     // There is one instance: the next prediction runs only when the model has let go of this one.
     const next = await create('sleeper', { seconds: 0 });
-    expect(await end(next.id)).toMatchObject({ status: 'succeeded' });
+    expect(await server.endOf(next.id)).toMatchObject({ status: 'succeeded' });
     expect(performance.now() - askedAt).toBeLessThan(10_000);
     expect((await get(id)).cost).toEqual(acknowledged.cost);
     expect((await get(id)).logs).toContain('s left');
@@ -172,7 +161,7 @@ describe('a cancel', () => {
       started_at: null,
       cost: { billed_seconds: 0, micro_usd: 0 },
     });
-    expect((await end(next.id)).status).toBe('succeeded');
+    expect((await server.endOf(next.id)).status).toBe('succeeded');
     expect(await readFile(diary, 'utf8')).toBe('next\n');
     expect(await get(waiting.id)).toEqual(acknowledged);
   });
@@ -187,7 +176,7 @@ describe('a cancel', () => {
     const running = await create('sleeper', { seconds: 60 }, { 'cancel-after': '6s' });
     const waiting = await create('sleeper', { seconds: 60 }, { 'cancel-after': '5' });
 
-    const [ran, waited] = await Promise.all([end(running.id), end(waiting.id)]);
+    const [ran, waited] = await Promise.all([server.endOf(running.id), server.endOf(waiting.id)]);
 
     expect(ran).toMatchObject({ status: 'canceled', code: 'deadline_exceeded' });
     expect(waited).toMatchObject({ status: 'canceled', code: 'aborted', cost: { micro_usd: 0 } });
@@ -212,7 +201,7 @@ describe('waiting', () => {
     expect((await get(first.id)).waiting).toMatchObject({ phase: 'queued', position: 1 });
     expect((await get(second.id)).waiting).toMatchObject({ phase: 'queued', position: 2 });
     await cancel(running.id);
-    expect((await end(second.id)).waiting).toBeUndefined();
+    expect((await server.endOf(second.id)).waiting).toBeUndefined();
   });
 });
 
@@ -224,7 +213,7 @@ describe('a machine that is full', () => {
     const later = [];
     for (let count = 0; count < 4; count++) later.push(await create('sleeper', { seconds: 1 }));
 
-    await end(other.id);
+    await server.endOf(other.id);
 
     expect((await get(earlier.id)).status).toBe('succeeded');
     const statuses = await Promise.all(later.map(async ({ id }) => (await get(id)).status));
@@ -238,7 +227,7 @@ describe('after a restart', () => {
     const { id, urls } = await create('counter', { n: 6, delay: 0.01 });
     const whole = await allEvents(urls.stream);
     const third = whole.find(({ event, data }) => event === 'output' && data === '2');
-    await end(id);
+    await server.endOf(id);
 
     await server.stop();
     server = await home.start(env);

@@ -24,17 +24,6 @@ async function begin(server: LocalServer, version: string, input: object): Promi
   return created;
 }
 
-async function end(server: LocalServer, id: string) {
-  return await vi.waitFor(
-    async () => {
-      const prediction = await server.json('GET', `/predictions/${id}`);
-      expect(prediction.completed_at).not.toBeNull();
-      return prediction;
-    },
-    { timeout: 30_000, interval: 50 },
-  );
-}
-
 describe.each(['SIGINT', 'SIGTERM'] as const)('%s while a prediction runs', (signal) => {
   it('stops cleanly, and the next start takes the prediction up', async () => {
     const first = await home.start();
@@ -55,7 +44,7 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s while a prediction runs', (sig
 
     const second = await home.start();
     expect(second.stdout()).toContain('Taking up 1 prediction that had not ended.');
-    expect(await end(second, id)).toMatchObject({ status: 'succeeded', output: 'slept 6 s' });
+    expect(await second.endOf(id)).toMatchObject({ status: 'succeeded', output: 'slept 6 s' });
   });
 });
 
@@ -69,7 +58,7 @@ describe('a stop', () => {
 
     const second = await home.start();
     expect(second.stdout()).not.toContain('Taking up');
-    expect(await end(second, id)).toMatchObject({ status: 'succeeded', output: 'slept 1 s' });
+    expect(await second.endOf(id)).toMatchObject({ status: 'succeeded', output: 'slept 1 s' });
   });
 
   it('ends a prediction whose output was seen, rather than run it again', async () => {
@@ -80,7 +69,7 @@ describe('a stop', () => {
     await first.stop();
 
     const second = await home.start();
-    expect(await end(second, id)).toMatchObject({
+    expect(await second.endOf(id)).toMatchObject({
       status: 'failed',
       code: 'instance_lost',
       retryable: true,
@@ -106,7 +95,7 @@ describe('a stop', () => {
     const second = await home.start(env);
     expect(second.stdout()).toContain('Taking up 6 predictions that had not ended.');
     await second.json('POST', `/predictions/${busy.id}/cancel`);
-    for (const { id } of waiting) expect((await end(second, id)).status).toBe('succeeded');
+    for (const { id } of waiting) expect((await second.endOf(id)).status).toBe('succeeded');
     expect((await readFile(diary, 'utf8')).trim().split('\n').sort()).toEqual(['0', '1', '2', '3', '4']);
   });
 

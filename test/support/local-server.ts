@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
+import { expect, vi } from 'vitest';
 import { packFolder } from '../../services/registrar/pack.ts';
 import { processesIn } from './processes.ts';
 
@@ -47,6 +48,9 @@ export interface LocalServer extends ServerProcess {
   /** A call of the HTTP API whose answer has to be 2xx, parsed. */
   // biome-ignore lint/suspicious/noExplicitAny: -- tests read what they expect from the answer
   json(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<any>;
+  /** A prediction once it has ended. */
+  // biome-ignore lint/suspicious/noExplicitAny: -- as above
+  endOf(id: string): Promise<any>;
 }
 
 /** A folder of state for the platform, and what was started on it. */
@@ -141,6 +145,11 @@ async function ready(child: ServerProcess, home: string): Promise<LocalServer> {
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
+  const json: LocalServer['json'] = async (method, path, body, headers) => {
+    const response = await call(method, path, body, headers);
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
   return {
     ...child,
     url,
@@ -148,11 +157,16 @@ async function ready(child: ServerProcess, home: string): Promise<LocalServer> {
     readyMs,
     call,
     push: async (folder, name = folder.split('/').at(-1)) => push({ url, token }, folder, `local/${name}`),
-    async json(method, path, body, headers) {
-      const response = await call(method, path, body, headers);
-      if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-      return response.json();
-    },
+    json,
+    endOf: async (id) =>
+      await vi.waitFor(
+        async () => {
+          const prediction = await json('GET', `/predictions/${id}`);
+          expect(prediction.completed_at).not.toBeNull();
+          return prediction;
+        },
+        { timeout: 50_000, interval: 20 },
+      ),
   };
 }
 

@@ -1,3 +1,4 @@
+import { remember } from '../../core/remembered.ts';
 import type { Item } from './port.ts';
 
 /** An item as it lies in its row. */
@@ -20,11 +21,8 @@ export function createRecentItems() {
     get: (pk: string, sk: string): StoredItem | undefined => kept.get(nameOf(pk, sk)),
     keep(stored: StoredItem): void {
       const name = nameOf(stored.item.pk, stored.item.sk);
-      kept.delete(name);
-      if (stored.body.length > keptCharacters) return;
-      kept.set(name, stored);
-      const oldest = kept.keys().next().value;
-      if (kept.size > keptItems && oldest !== undefined) kept.delete(oldest);
+      if (stored.body.length > keptCharacters) kept.delete(name);
+      else remember(kept, name, stored, keptItems);
     },
     forget: (pk: string, sk: string): void => void kept.delete(nameOf(pk, sk)),
     clear: (): void => kept.clear(),
