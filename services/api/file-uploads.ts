@@ -7,8 +7,10 @@ import { newJobId } from '../core/ids.ts';
 import { type FileRecord, type Files, fileLifeMs, fileObjectKey } from '../data/files.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import { signCapability, verifyCapability } from './capability.ts';
+import { isMetadataField, metadataOfFields } from './form-metadata.ts';
 import { boundaryOf, type Part, readMultipart } from './multipart.ts';
 import type { FileBody } from './routes/files.ts';
+import { isoTime } from './views.ts';
 
 /** Most bytes of the parts that are no files, each. */
 const maxFieldBytes = 16 * 1024;
@@ -69,8 +71,8 @@ export class FileUploads {
     const body = Readable.fromWeb(request.body as NodeReadableStream);
     let isKept = false;
     try {
-      const { stored, fields } = await this.#receive(readMultipart(body, boundary), { account, id });
-      const metadata = metadataOf(fields.metadata);
+      const { stored, fields, nested } = await this.#receive(readMultipart(body, boundary), { account, id });
+      const metadata = { ...metadataOf(fields.metadata), ...metadataOfFields(nested) };
       const file = {
         id,
         account,
@@ -143,8 +145,13 @@ export class FileUploads {
 
   async #receive(parts: AsyncGenerator<Part>, file: Pick<FileRecord, 'account' | 'id'>) {
     const fields: Record<string, string> = {};
+    const nested: [name: string, value: string][] = [];
     let stored: (Stored & { readonly filename: string | undefined }) | undefined;
     for await (const part of parts) {
+      if (isMetadataField(part.name)) {
+        nested.push([part.name, await readField(part)]);
+        continue;
+      }
       if (part.name !== 'content') {
         fields[part.name] = await readField(part);
         continue;
@@ -155,7 +162,7 @@ export class FileUploads {
       stored = { ...(await this.#store(key, part, contentType)), filename: part.filename };
     }
     if (!stored) throw new ProblemError('invalid_body', '- content: This part is required: the file');
-    return { stored, fields: fields as Fields };
+    return { stored, fields: fields as Fields, nested };
   }
 
   async #store(key: string, part: Part, contentType: string): Promise<Stored> {
@@ -183,8 +190,8 @@ export class FileUploads {
       etag: file.sha256,
       checksums: { sha256: file.sha256 },
       metadata: file.metadata,
-      created_at: new Date(file.createdAt).toISOString(),
-      expires_at: new Date(file.expiresAt).toISOString(),
+      created_at: isoTime(file.createdAt),
+      expires_at: isoTime(file.expiresAt),
       urls: { get: this.#url(file) },
     };
   }

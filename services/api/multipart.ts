@@ -5,7 +5,7 @@ const maxBoundaryCharacters = 70;
 /** Most bytes of the headers of one part. */
 const maxHeaderBytes = 16 * 1024;
 /** Most parts of one body. */
-const maxParts = 20;
+const maxParts = 100;
 
 /** One part of a body of `multipart/form-data` (RFC 7578). */
 export interface Part {

@@ -65,6 +65,42 @@ describe('an uploaded file', () => {
     });
   });
 
+  it('takes its metadata as fields of a form, too', async () => {
+    const fields = {
+      'metadata[origin]': 'test',
+      'metadata[nested][a]': '1',
+      'metadata[nested][b][c]': '2',
+      'metadata[__proto__]': 'x',
+      'metadata[list][]': 'one',
+    };
+    const data = form({ ...fields, content: png });
+    data.append('metadata[list][]', 'two');
+
+    const file = (await (await post(data)).json()) as FileBody;
+
+    expect(Object.entries(file.metadata)).toEqual([
+      ['origin', 'test'],
+      ['nested', { a: '1', b: { c: '2' } }],
+      ['__proto__', 'x'],
+      ['list', ['one', 'two']],
+    ]);
+    expect(file.created_at).toMatch(/\.\d{6}Z$/);
+  });
+
+  it.each([
+    [{ 'metadata[a]': '1', 'metadata[a][b]': '2' }, 422, 'two ways'],
+    [{ 'metadata[a][b]': '1', 'metadata[a]': '2' }, 422, 'two ways'],
+    [{ 'metadata[a]': '1', 'metadata[a][]': '2' }, 422, 'two ways'],
+    [{ 'metadata[a': '1' }, 422, 'Must be like'],
+    [{ [`metadata${'[a]'.repeat(9)}`]: '1' }, 422, 'levels'],
+    [{ 'metadata[a]': 'x'.repeat(9000), 'metadata[b]': 'x'.repeat(9000) }, 413, 'in all'],
+  ])('refuses metadata fields that are none: %#', async (fields, status, why) => {
+    const response = await post(form({ ...fields, content: png }));
+
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ detail: expect.stringContaining(why) });
+  });
+
   it('may come before its metadata, under another name and type', async () => {
     const response = await post(form({ content: png, metadata: '{"late":true}', filename: 'other.bin' }));
     const typed = await upload(png, { type: 'text/plain; charset=utf-8' });
