@@ -8,6 +8,7 @@ import type { ApiEnv } from '../auth.ts';
 import { jsonBody, jsonResponse, problems } from '../openapi.ts';
 import { nextUrl } from '../paging.ts';
 import { pageOf } from '../schemas.ts';
+import { isoTime } from '../views.ts';
 
 /** Deliveries that are looked at for one page. */
 const pageSize = 100;
@@ -184,8 +185,4 @@ function deliveryBody(delivery: Delivery): DeliveryBody {
     next_try_at: nextTryAt === null ? null : isoTime(nextTryAt),
     attempts: delivery.attempts.map((attempt) => ({ ...attempt, at: isoTime(attempt.at) })),
   };
-}
-
-function isoTime(epochMs: number): string {
-  return new Date(epochMs).toISOString();
 }
