@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { type LocalServer, newHome, type TestHome } from '../support/local-server.ts';
-import { pythonClient } from '../support/python-client.ts';
+import { pythonBetaClient, pythonClient } from '../support/python-client.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
@@ -75,6 +75,38 @@ print(json.dumps({"kind": type(output).__name__, "text": output.read().decode()}
   });
 
   expect(JSON.parse(stdout)).toEqual({ kind: 'FileOutput', text: 'zażółć' });
+});
+
+it('the Python client 2.x reads a FileOutput, a path of `use` and a download', async () => {
+  const script = `
+import asyncio, io, json, replicate
+output = replicate.run("local/file-out", input={"text": "zażółć"})
+path = replicate.use("local/file-out")(text="by path")
+size = replicate.run("local/file-size", input={"file": io.BytesIO(b"abc")})
+async def later():
+    return await (await replicate.AsyncReplicate().run("local/file-out", input={"text": "later"})).read()
+print(json.dumps({
+    "kind": type(output).__name__, "text": output.read().decode(), "chunks": b"".join(output).decode(),
+    "path": open(path).read(), "size": size, "later": asyncio.run(later()).decode(),
+}))`;
+  const { stdout } = await run(join(await pythonBetaClient(), 'python'), ['-c', script], {
+    env: {
+      PATH: process.env.PATH,
+      TMPDIR: folder,
+      SSL_CERT_FILE: tls.MIMEO_TLS_CERT,
+      REPLICATE_BASE_URL: `${server.url}/v1`,
+      REPLICATE_API_TOKEN: server.token,
+    },
+  });
+
+  expect(JSON.parse(stdout)).toEqual({
+    kind: 'FileOutput',
+    text: 'zażółć',
+    chunks: 'zażółć',
+    path: 'by path',
+    size: '3 616263',
+    later: 'later',
+  });
 });
 
 it('a start says which file of the certificate is wrong', async () => {

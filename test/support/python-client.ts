@@ -4,3 +4,8 @@ import { pythonEnvironment } from './python-environment.ts';
 export async function pythonClient(): Promise<string> {
   return await pythonEnvironment('replicate==1.0.7');
 }
+
+/** The same of the 2.x line, which is in beta. */
+export async function pythonBetaClient(): Promise<string> {
+  return await pythonEnvironment('replicate==2.0.0b4');
+}

@@ -1,4 +1,4 @@
-"""Runs the checks of a file and prints a line of JSON for each as it ends.
+"""Runs the checks of a file and prints a line of JSON for each as it ends; then, where the file has an `inventory`, that.
 
     python report.py FILE
 """
@@ -29,7 +29,9 @@ class Report(unittest.TestResult):
     def tell(self, test, problem):
         name = getattr(test, "_testMethodName", str(test))
         seconds = time.monotonic() - getattr(self, "started_at", time.monotonic())
-        print(json.dumps({"name": name, "problem": problem, "seconds": round(seconds, 3)}), flush=True)
+        suite = type(test).__name__
+        line = {"name": name, "suite": suite, "problem": problem, "seconds": round(seconds, 3)}
+        print(json.dumps(line), flush=True)
 
 
 def main():
@@ -37,6 +39,8 @@ def main():
     checks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(checks)
     unittest.defaultTestLoader.loadTestsFromModule(checks).run(Report())
+    if hasattr(checks, "inventory"):
+        print(json.dumps({"inventory": checks.inventory()}), flush=True)
 
 
 main()
