@@ -5,6 +5,7 @@ import { cors } from 'hono/cors';
 import type { Logger } from 'pino';
 import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
+import { traceOfLog } from '../core/trace.ts';
 import type { TargetPolicy } from '../core/webhook.ts';
 import { Accounts } from '../data/accounts.ts';
 import { Deliveries } from '../data/deliveries.ts';
@@ -18,17 +19,21 @@ import type { Channel } from '../ports/channel/port.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
 import type { Table } from '../ports/table/port.ts';
+import type { Traces } from '../ports/traces/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
 import { Catalogue } from './catalogue.ts';
 import { Concurrency } from './concurrency.ts';
 import { Dispatch } from './dispatch.ts';
 import { FileUploads } from './file-uploads.ts';
 import { FleetTokens } from './fleet-tokens.ts';
+import { recordJobSpans } from './job-spans.ts';
 import { type ApiLimits, RateLimiter } from './limits.ts';
 import { Metrics, metricsRoute } from './metrics.ts';
 import { modelBodies } from './model-bodies.ts';
 import { type Caller, Predictions } from './predictions.ts';
 import { handleErrors, handleInvalid, handleNotFound } from './problems.ts';
+import { traceRequests } from './request-spans.ts';
+import { RouteTable } from './route-table.ts';
 import { accountRoutes } from './routes/account.ts';
 import { exampleRoutes } from './routes/examples.ts';
 import { fileDownloadRoutes, fileRoutes, filesPath } from './routes/files.ts';
@@ -75,6 +80,8 @@ export interface ApiParts {
   readonly corsOrigins?: readonly string[];
   /** Whether `/metrics` needs no token, as where only this machine can reach it. @default false */
   readonly openMetrics?: boolean;
+  /** Given where requests and predictions are traced. */
+  readonly traces?: Traces;
 }
 
 export interface Api {
@@ -123,6 +130,15 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   let draining = false;
 
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: handleInvalid });
+  let routes: RouteTable | undefined;
+  const routesOnce = () => {
+    routes ??= new RouteTable(app);
+    return routes;
+  };
+  if (parts.traces) {
+    app.use('/v1/*', traceRequests(parts.traces, routesOnce));
+    recordJobSpans(flow, parts.traces);
+  }
   if (parts.logger.isLevelEnabled('info')) app.use(logRequests(parts.logger));
   app.onError(handleErrors(parts.logger));
   app.notFound(handleNotFound((path) => methodsOf(app, path)));
@@ -159,7 +175,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   };
   const fetch = async (request: Request) => {
     const response = await app.fetch(request);
-    metrics.countRequest(request.method, request.url, response.status);
+    metrics.countRequest(request.method, request.url, response.status, routesOnce());
     return response;
   };
   return { app, fetch, dispatch, fleetTokens, predictions, drain };
@@ -182,7 +198,10 @@ function logRequests(logger: Logger): MiddlewareHandler<ApiEnv> {
     const { method, path } = context.req;
     const { account } = context.get('caller') ?? {};
     const milliseconds = Math.round(performance.now() - startedAt);
-    logger.info({ method, path, status: context.res.status, milliseconds, account }, 'request');
+    const { status } = context.res;
+    const traceparent = context.get('traceparent') ?? context.req.header('traceparent');
+    const line = { method, path, status, milliseconds, account, ...traceOfLog(traceparent) };
+    logger.info(line, 'request');
   };
 }
 

@@ -12,7 +12,11 @@ const inQuery = ['token', 'api_token', 'access_token', 'api_key', 'authorization
 
 /** What handlers know of a request. */
 export interface ApiEnv {
-  readonly Variables: { readonly caller: Caller };
+  readonly Variables: {
+    readonly caller: Caller;
+    /** Of the request's span, where requests are traced. */
+    readonly traceparent?: string;
+  };
 }
 
 /**

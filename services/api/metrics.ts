@@ -7,34 +7,11 @@ import type { Pools } from '../data/pools.ts';
 import type { ApiEnv } from './auth.ts';
 import { problems } from './openapi.ts';
 import type { Caller } from './predictions.ts';
+import type { RouteTable } from './route-table.ts';
 
 /** Jobs of a pool that are counted before a gauge stops at "so many". */
 const countLimit = 100_000;
 
-/** A path's segments that vary, by the pattern that its route has. The rest of paths is `other`. */
-const routes: readonly (readonly [RegExp, string])[] = [
-  [/^\/v1\/predictions\/[^/]+$/, '/v1/predictions/{id}'],
-  [/^\/v1\/predictions\/[^/]+\/cancel$/, '/v1/predictions/{id}/cancel'],
-  [/^\/v1\/models\/[^/]+\/[^/]+\/predictions$/, '/v1/models/{owner}/{name}/predictions'],
-  [/^\/v1\/models\/[^/]+\/[^/]+\/versions$/, '/v1/models/{owner}/{name}/versions'],
-  [/^\/v1\/models\/[^/]+\/[^/]+\/versions\/[^/]+$/, '/v1/models/{owner}/{name}/versions/{id}'],
-  [/^\/v1\/models\/[^/]+\/[^/]+(\/.*)?$/, '/v1/models/{owner}/{name}'],
-  [/^\/v1\/streams\/[^/]+$/, '/v1/streams/{id}'],
-  [/^\/v1\/files\/[^/]+(\/.*)?$/, '/v1/files/{id}'],
-  [/^\/fleet\//, '/fleet'],
-];
-const fixed = new Set([
-  '/v1/predictions',
-  '/v1/models',
-  '/v1/account',
-  '/v1/hardware',
-  '/v1/registry',
-  '/v1/files',
-  '/healthz',
-  '/readyz',
-  '/metrics',
-  '/openapi.json',
-]);
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY']);
 
 /** Counts requests and ended predictions of this process, a map's step each. */
@@ -42,8 +19,9 @@ export class Metrics {
   readonly #requests = new Map<string, number>();
   readonly #ended = new Map<string, number>();
 
-  countRequest(method: string, url: string, status: number): void {
-    const route = routeOf(pathOf(url));
+  /** @param routes gives the route of a path; all others are `other` */
+  countRequest(method: string, url: string, status: number, routes: RouteTable): void {
+    const route = routes.find(pathOf(url)) ?? 'other';
     const known = methods.has(method) ? method : 'other';
     increment(this.#requests, `method="${known}",route="${route}",status="${status}"`);
   }
@@ -133,11 +111,6 @@ function family(name: string, type: string, help: string, values: ReadonlyMap<st
 
 function increment(counts: Map<string, number>, key: string, by = 1): void {
   counts.set(key, (counts.get(key) ?? 0) + by);
-}
-
-function routeOf(path: string): string {
-  if (fixed.has(path)) return path;
-  return routes.find(([pattern]) => pattern.test(path))?.[1] ?? 'other';
 }
 
 /** Of an absolute URL, without parsing the rest of it. */

@@ -6,6 +6,7 @@ import { hasEnded, type Job, startJob } from '../core/job.ts';
 import type { OutputFile } from '../core/output-files.ts';
 import { type Pool, sharedPoolId } from '../core/pool.ts';
 import { rememberTime } from '../core/remembered.ts';
+import type { JobTrace } from '../core/trace.ts';
 import { explainWaiting } from '../core/waiting.ts';
 import type { Webhook } from '../core/webhook.ts';
 import type { JobFlow } from '../data/job-flow.ts';
@@ -46,6 +47,8 @@ export interface CreateHeaders {
   readonly prefer: string | undefined;
   readonly cancelAfter: string | undefined;
   readonly traceparent: string | undefined;
+  /** Given where the prediction's own span is to be recorded. */
+  readonly trace?: JobTrace | undefined;
   /** Given where the request came with an idempotency key. */
   readonly idempotency?: Idempotency;
 }
@@ -95,10 +98,11 @@ export class Predictions {
     const waitSeconds = requireWait(headers.prefer);
     const cancelAfterSeconds = requireCancelAfter(headers.cancelAfter);
     const checked = runnable.contract.check(input);
-    const { idempotency } = headers;
-    const job = this.#newJob(runnable, caller, cancelAfterSeconds, idempotency, webhook);
+    const { idempotency, trace } = headers;
+    const job = this.#newJob(runnable, caller, cancelAfterSeconds, idempotency, webhook, trace);
     const { secrets } = runnable.contract;
-    const options = { traceparent: headers.traceparent ?? null, secrets, webhook: webhook?.url };
+    const traceparent = trace?.traceparent ?? headers.traceparent ?? null;
+    const options = { traceparent, secrets, webhook: webhook?.url };
     await this.#touch(runnable, job);
     const leave = await this.#enter(job);
     const begin = async (durability?: Durability) => {
@@ -174,6 +178,7 @@ export class Predictions {
     cancelAfterSeconds: number | undefined,
     idempotency: Idempotency | undefined,
     webhook: Webhook | undefined,
+    trace: JobTrace | undefined,
   ): Job {
     const createdAt = this.#parts.now();
     const name = `${model.owner}/${model.name}`;
@@ -194,6 +199,7 @@ export class Predictions {
       createdAt,
       deadlineAt: cancelAfterSeconds === undefined ? null : createdAt + cancelAfterSeconds * 1000,
       webhookEvents: webhook?.events ?? null,
+      ...(trace && { trace }),
     });
   }
 

@@ -3,12 +3,16 @@ import { HTTPException } from 'hono/http-exception';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { ProblemError } from '../core/errors.ts';
+import { traceOfLog } from '../core/trace.ts';
 
 /** Answers every error as problem+json; what is no `ProblemError` is a bug and shows no details. */
 export function handleErrors(logger: Logger): ErrorHandler {
   return (error, context) => {
     const problem = asProblem(error);
-    if (problem.status >= 500) logger.error({ err: error, path: context.req.path }, 'request failed');
+    if (problem.status >= 500) {
+      const trace = traceOfLog(context.get('traceparent') ?? context.req.header('traceparent'));
+      logger.error({ err: error, path: context.req.path, ...trace }, 'request failed');
+    }
     return problemResponse(context, problem);
   };
 }

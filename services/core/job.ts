@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { assertNever, type FailureCode, failureCodes, failureKinds } from './errors.ts';
 import { billedMs, costMicroUsd } from './pricing.ts';
+import { jobTraceSchema } from './trace.ts';
 import { webhookEvents } from './webhook.ts';
 
 export const jobStatuses = ['starting', 'processing', 'succeeded', 'failed', 'canceled'] as const;
@@ -60,6 +61,8 @@ export const jobSchema = z.object({
   example: z.boolean().optional(),
   /** Digest of the request, where it came with an idempotency key. */
   requestDigest: z.string().optional(),
+  /** Its span, where it is traced. */
+  trace: jobTraceSchema.optional(),
   /** Events that its webhook is told of; null without one. Not there in rows of earlier releases. */
   webhookEvents: z.array(z.enum(webhookEvents)).readonly().nullable(),
 });
@@ -83,6 +86,7 @@ export type JobSpec = Pick<
   | 'createdAt'
   | 'deadlineAt'
   | 'requestDigest'
+  | 'trace'
 > &
   Partial<Pick<Job, 'webhookEvents'>>;
 

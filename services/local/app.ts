@@ -11,6 +11,7 @@ import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
 import { hashToken } from '../core/ids.ts';
 import { defaultPolicy } from '../core/scaling.ts';
+import { wantsTraces } from '../core/trace.ts';
 import { Accounts } from '../data/accounts.ts';
 import { Deliveries, isWebhookChange } from '../data/deliveries.ts';
 import { Files } from '../data/files.ts';
@@ -89,6 +90,14 @@ async function compose(
   const now = Date.now;
   const tls = readTls({ cert: env.MIMEO_TLS_CERT, key: env.MIMEO_TLS_KEY });
   let url = env.MIMEO_PUBLIC_URL?.replace(/\/+$/, '') ?? '';
+  // The SDK takes a tenth of a second to load, so only who wants traces has it.
+  const traces = wantsTraces(env)
+    ? (await import('../ports/traces/otlp.ts')).createOtlpTraces({
+        serviceName: 'mimeo',
+        onProblem: (message) => logger.warn({ problem: message }, 'traces cannot be sent'),
+      })
+    : undefined;
+  closers.push(() => traces?.close());
   const table = openSqliteTable({
     path: join(home.root, 'mimeo.db'),
     synchronous: env.MIMEO_SQLITE_SYNCHRONOUS,
@@ -135,6 +144,7 @@ async function compose(
     corsOrigins: env.MIMEO_CORS_ORIGINS,
     // Behind a public URL, others reach the loopback through whatever forwards to it.
     openMetrics: env.MIMEO_PUBLIC_URL === undefined,
+    traces,
   });
   const { fetch } = api;
   const plain = createAdaptorServer({ fetch }) as Server;
@@ -160,6 +170,7 @@ async function compose(
     channel,
     prediction: async (id, account) => api.predictions.get(id, account).catch(undefinedWhereGone),
     policy: webhookTargets,
+    traces,
     resolve: systemResolver(webhookTargets),
     now,
     logger,
@@ -181,6 +192,7 @@ async function compose(
         serverLog,
         outOfMemory,
         setupTimeoutMs: env.MIMEO_SETUP_TIMEOUT_SECONDS * 1000,
+        traces,
       }),
   });
   closers.push(() => fleet.close({ graceMs: stopGraceMs }));

@@ -4,6 +4,11 @@ import { parseEnvironment } from '../core/environment.ts';
 
 const seconds = z.coerce.number().positive();
 
+const otlpEndpoint = z
+  .literal('')
+  .or(z.url({ protocol: /^https?$/ }))
+  .optional();
+
 const schema = z.object({
   /** Where the server listens; 0 takes any free port. */
   MIMEO_PORT: z.coerce.number().int().min(0).max(65535).default(8080),
@@ -64,6 +69,11 @@ const schema = z.object({
       }
     })
     .pipe(z.record(z.string(), z.int().nonnegative())),
+  /** Where traces are sent, OTLP over HTTP; none are made where neither is set. All other `OTEL_*` hold as well. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: otlpEndpoint,
+  OTEL_SDK_DISABLED: z.string().optional(),
+  OTEL_TRACES_EXPORTER: z.string().optional(),
   MIMEO_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('warn'),
 });
 export type LocalEnv = z.infer<typeof schema>;

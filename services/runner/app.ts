@@ -7,12 +7,14 @@ import {
   type ReportedOutcome,
   type RunnerProtocol,
 } from '../ports/fleet-protocol/port.ts';
+import type { Traces } from '../ports/traces/port.ts';
 import { CogClient, type CogEnding } from './cog-client.ts';
 import { isDefunct } from './cog-state.ts';
 import { backoffMs, Delivery, isPassing } from './delivery.ts';
 import { type CogExit, describeExit } from './exit.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { OutputFiles, type StoredOutput } from './output-files.ts';
+import { beginRunSpan, type RunSpan } from './run-span.ts';
 import { allSetupLogs, awaitSetup, lastLinesMs, type SetupResult, setupDeath } from './setup.ts';
 import type { ProgressEvent } from './transcript.ts';
 
@@ -36,6 +38,8 @@ export interface RunnerOptions {
   readonly maxOutputBytes?: number;
   /** For how long a server that has nothing to do may refuse jobs. @default 10 s */
   readonly stuckMs?: number;
+  /** Given where runs are traced. */
+  readonly traces?: Traces | undefined;
 }
 
 /** Feeds one instance with jobs. */
@@ -69,6 +73,8 @@ interface HeldJob {
   readonly delivery: Delivery;
   /** Given where the model puts out files. */
   readonly files: OutputFiles | undefined;
+  /** Given where the job is traced. */
+  readonly span: RunSpan | undefined;
   readonly cancel: AbortController;
   /** `stopped`: canceled, or no longer ours. `given back`: another instance shall run it. */
   fate: 'running' | 'stopped' | 'given back' | 'ended';
@@ -212,10 +218,14 @@ class InstanceRunner implements Runner {
         break;
       }
       this.running++;
-      const ending = await this.#cog.run(job, progressOf(held), held.cancel.signal);
+      const call = held.span?.beginCall();
+      const sent = call ? { ...job, traceparent: call.traceparent } : job;
+      const ending = await this.#cog.run(sent, progressOf(held), held.cancel.signal);
+      call?.end(ending);
       this.running--;
       held.hasRun = true;
       const outcome = await this.#conclude(held, ending);
+      held.span?.end(outcome);
       await reported;
       // What others wait for goes first: the next job's way to the model, or, where none waits, this one's end.
       if (!othersWait) {
@@ -250,6 +260,7 @@ class InstanceRunner implements Runner {
       job,
       delivery,
       files,
+      span: this.#options.traces && beginRunSpan(this.#options.traces, job, this.#options),
       cancel: new AbortController(),
       fate: 'running',
       hasRun: false,
@@ -417,10 +428,16 @@ function progressOf({ delivery, files }: HeldJob): (event: ProgressEvent) => voi
 }
 
 /** The output, its files stored; the problem where they could not be. */
-async function storeFiles({ files }: HeldJob, { output }: CogEnding): Promise<StoredOutput | ProblemError> {
+async function storeFiles(
+  { files, span }: HeldJob,
+  { output }: CogEnding,
+): Promise<StoredOutput | ProblemError> {
   if (!files) return { output, files: undefined };
+  const storing = span?.beginStoring();
   try {
-    return await files.end(output);
+    const stored = await files.end(output);
+    if (stored.files) storing?.end({ attributes: { 'mimeo.files': stored.files.length } });
+    return stored;
   } catch (error) {
     if (!(error instanceof ProblemError)) return new ProblemError('internal', 'A file could not be stored.');
     // A job that was canceled meanwhile needs no place for its files; nor does one that others run.

@@ -1,16 +1,24 @@
 import { pino } from 'pino';
+import { wantsTraces } from '../core/trace.ts';
 import { createHttpFleetProtocol } from '../ports/fleet-protocol/http.ts';
 import { startRunner } from './app.ts';
 import { parseRunnerEnv } from './env.ts';
 
 /** Feeds a Cog server beside this process with jobs from a control plane, until SIGTERM. */
-function main(): void {
+async function main(): Promise<void> {
   const env = parseRunnerEnv(process.env);
   const logger = pino({
     level: env.MIMEO_LOG_LEVEL,
     base: { instance: env.MIMEO_INSTANCE, pool: env.MIMEO_POOL },
   });
+  const traces = wantsTraces(process.env)
+    ? (await import('../ports/traces/otlp.ts')).createOtlpTraces({
+        serviceName: 'mimeo-runner',
+        onProblem: (message) => logger.warn({ problem: message }, 'traces cannot be sent'),
+      })
+    : undefined;
   const runner = startRunner({
+    traces,
     protocol: createHttpFleetProtocol({ url: env.MIMEO_URL, token: env.MIMEO_RUNNER_TOKEN }),
     instanceId: env.MIMEO_INSTANCE,
     pool: { id: env.MIMEO_POOL, concurrency: env.MIMEO_CONCURRENCY, streams: env.MIMEO_STREAMS },
@@ -24,6 +32,7 @@ function main(): void {
     if (ending) return;
     ending = true;
     await runner.drain({ graceMs });
+    await traces?.close();
     logger.info({ exitCode }, 'the runner has ended');
     process.exit(exitCode);
   };
@@ -46,9 +55,7 @@ function main(): void {
   process.on('SIGINT', () => void end(0));
 }
 
-try {
-  main();
-} catch (error) {
+main().catch((error: unknown) => {
   console.error(`mimeo runner: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(1);
-}
+});

@@ -17,6 +17,7 @@ import { fromStored } from '../data/stored.ts';
 import type { WebhookSecrets } from '../data/webhook-secrets.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Change, ChangeConsumer } from '../ports/table/port.ts';
+import type { Span, Traces } from '../ports/traces/port.ts';
 import { Lanes } from './lanes.ts';
 import { post } from './post.ts';
 import { signedHeaders } from './signature.ts';
@@ -49,6 +50,8 @@ export interface WebhookParts {
   readonly resolve: Resolve;
   readonly now: () => number;
   readonly logger: Logger;
+  /** Given where deliveries are traced. */
+  readonly traces?: Traces | undefined;
 }
 
 /** Turns changes of jobs into deliveries, and delivers them. */
@@ -188,6 +191,28 @@ export class Webhooks {
     }
   }
 
+  /** The span of a try, as part of its prediction's; undefined where that is not traced. */
+  async #beginSpan(delivery: Delivery): Promise<Span | undefined> {
+    const { traces, jobs } = this.#parts;
+    const trace = traces && (await jobs.get(delivery.job))?.trace;
+    return (
+      trace &&
+      traces.begin('POST', {
+        kind: 'client',
+        parent: trace.traceparent,
+        attributes: {
+          'http.request.method': 'POST',
+          'http.request.resend_count': delivery.failures || undefined,
+          // A receiver's path may be a secret.
+          'server.address': URL.parse(delivery.url)?.hostname,
+          'mimeo.prediction.id': delivery.job,
+          'mimeo.webhook.event': delivery.event,
+          'mimeo.webhook.id': delivery.id,
+        },
+      })
+    );
+  }
+
   async #try(id: string): Promise<void> {
     const { deliveries, secrets, prediction, policy, resolve, now } = this.#parts;
     const delivery = await deliveries.get(id);
@@ -197,7 +222,9 @@ export class Webhooks {
     const body = await prediction(delivery.job, delivery.account);
     if (!body || (isOvertaken(delivery) && body.completed_at !== null)) return await deliveries.remove(id);
     const text = JSON.stringify(body);
-    const headers = signedHeaders(await secrets.get(delivery.account), { id, body: text, nowMs: at });
+    const signed = signedHeaders(await secrets.get(delivery.account), { id, body: text, nowMs: at });
+    const span = await this.#beginSpan(delivery);
+    const headers = span ? { ...signed, traceparent: span.traceparent } : signed;
     const { signal } = this.#stop;
     const answer = await post(delivery.url, text, headers, {
       policy,
@@ -206,6 +233,11 @@ export class Webhooks {
       signal,
     });
     if (!answer) return;
+    const { status, error } = answer;
+    span?.end({
+      attributes: { 'http.response.status_code': status ?? undefined },
+      error: error === null ? undefined : String(status ?? 'no_answer'),
+    });
     const attempt = { at, ms: Math.max(0, now() - at), ...answer };
     const settled = await deliveries.update(id, (known) => settle(known, attempt, delivery.since, now()));
     if (settled?.nextTryAt) this.#lookAt(settled.nextTryAt);

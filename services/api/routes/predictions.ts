@@ -1,7 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
-import type { Context, HonoRequest } from 'hono';
+import type { Context } from 'hono';
 import { ProblemError } from '../../core/errors.ts';
 import { type Job, jobStatuses } from '../../core/job.ts';
+import { newJobTrace } from '../../core/trace.ts';
 import { type TargetPolicy, type Webhook, webhookEvents, webhookUrlProblem } from '../../core/webhook.ts';
 import { ConflictError, type Value } from '../../ports/table/port.ts';
 import type { ApiEnv } from '../auth.ts';
@@ -49,7 +50,7 @@ export function predictionRoutes(
   const create = async (context: Context<ApiEnv>, find: () => Promise<Runnable>, body: PredictionRequest) => {
     const caller = context.get('caller');
     const input = body.input as { [name: string]: Value };
-    const headers = createHeaders(context.req);
+    const headers = createHeaders(context);
     const webhook = requireWebhook(body, webhookTargets);
     const left = hasLeft(context);
     const key = context.req.header('idempotency-key');
@@ -200,11 +201,14 @@ function headerParameter(name: string, description: string) {
   return { in: 'header' as const, name, description, schema: { type: 'string' as const } };
 }
 
-function createHeaders(request: HonoRequest): CreateHeaders {
+function createHeaders(context: Context<ApiEnv>): CreateHeaders {
+  const { req: request } = context;
+  const traceparent = context.get('traceparent');
   return {
     prefer: request.header('prefer'),
     cancelAfter: request.header('cancel-after'),
-    traceparent: request.header('traceparent')?.slice(0, longestTraceparent),
+    traceparent: traceparent ?? request.header('traceparent')?.slice(0, longestTraceparent),
+    trace: traceparent === undefined ? undefined : newJobTrace(traceparent),
   };
 }
 
