@@ -4,6 +4,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
 import { loginCommand } from './commands/login.ts';
 import { logsCommand } from './commands/logs.ts';
+import { lsCommand } from './commands/ls.ts';
 import { psCommand } from './commands/ps.ts';
 import { pushCommand } from './commands/push.ts';
 import { rmCommand } from './commands/rm.ts';
@@ -53,6 +54,7 @@ const commands = [
   loginCommand,
   pushCommand,
   runCommand,
+  lsCommand,
   psCommand,
   logsCommand,
   rmCommand,

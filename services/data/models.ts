@@ -41,6 +41,24 @@ export class Models {
     readonly sortBy: 'model_created_at' | 'latest_version_created_at';
   }): Promise<Page<Model>> {
     const pk = options.sortBy === 'model_created_at' ? publicListing : latestListing;
+    return await this.#list(pk, options);
+  }
+
+  /**
+   * Private models of an owner by the time of their creation. One that was made by a release that did not list them is
+   * among them from its next change or push on.
+   */
+  async listPrivate(
+    owner: string,
+    options: { readonly limit: number; readonly cursor?: string; readonly ascending: boolean },
+  ): Promise<Page<Model>> {
+    return await this.#list(privateListing(owner), options);
+  }
+
+  async #list(
+    pk: string,
+    options: { readonly limit: number; readonly cursor?: string; readonly ascending: boolean },
+  ): Promise<Page<Model>> {
     const page = await this.#table.query(
       { index: 'listing', pk },
       { descending: !options.ascending, limit: options.limit, cursor: options.cursor },
@@ -199,6 +217,10 @@ function readmeKey(name: string): Key {
 const publicListing = 'MODELS#public';
 const latestListing = 'MODELS#public#latest';
 
+function privateListing(owner: string): string {
+  return `MODELS#private#${owner}`;
+}
+
 /** Keeps a public model's place among the latest pushed ones. */
 function latestOp(version: Version): WriteOp {
   const listing = { pk: latestListing, sk: `${timeKey(version.createdAt)}#${version.model}` };
@@ -218,10 +240,7 @@ function versionKey(model: string, id: string): Key {
 
 function modelItem(model: Model) {
   const name = `${model.owner}/${model.name}`;
-  const listing = { pk: publicListing, sk: `${timeKey(model.createdAt)}#${name}` };
-  return {
-    ...modelKey(name),
-    data: toStored(model),
-    keys: model.visibility === 'public' ? { listing } : {},
-  };
+  const pk = model.visibility === 'public' ? publicListing : privateListing(model.owner);
+  const listing = { pk, sk: `${timeKey(model.createdAt)}#${name}` };
+  return { ...modelKey(name), data: toStored(model), keys: { listing } };
 }

@@ -138,6 +138,18 @@ describe("another account's things", () => {
     expect(models.results.map(({ name }) => name)).toEqual(['open']);
   });
 
+  it('are listed to their owner alone', async () => {
+    const listed = async (headers?: Record<string, string>) => {
+      const response = await test.call('GET', '/v1/models?visibility=private', undefined, headers);
+      const { results } = (await response.json()) as { results: { name: string; visibility: string }[] };
+      expect(results.every(({ visibility }) => visibility === 'private')).toBe(true);
+      return results.map(({ name }) => name);
+    };
+
+    expect(await listed()).toEqual(['copied', 'secret']);
+    expect(await listed(stranger)).toEqual(['copy']);
+  });
+
   it('that are public can be run, and the run belongs to the one who runs', async () => {
     const body = { version: 'b'.repeat(64), input: {} };
     const response = await test.call('POST', '/v1/predictions', body, stranger);

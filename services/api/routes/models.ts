@@ -63,23 +63,25 @@ export function modelRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
           cursor: z.string().optional(),
           sort_by: z.enum(['model_created_at', 'latest_version_created_at']).optional(),
           sort_direction: z.enum(['asc', 'desc']).optional(),
+          visibility: z.enum(['public', 'private']).optional().openapi({
+            description: "`private` lists the caller's own private models, by the time of their creation",
+          }),
         }),
       },
       responses: {
-        200: jsonResponse(pageOf(modelBodySchema), 'A page of public models'),
+        200: jsonResponse(pageOf(modelBodySchema), 'A page of public models, or of private ones'),
         ...problems(400, 401),
       },
     }),
     async (context) => {
-      const { cursor, sort_by, sort_direction } = context.req.valid('query');
-      const ascending = sort_direction === 'asc';
-      const page = await models.listPublic({
-        limit: pageSize,
-        cursor,
-        ascending,
-        sortBy: sort_by ?? 'model_created_at',
-      });
-      const next = nextUrl(`${publicUrl()}/v1/models`, page.next, { sort_by, sort_direction });
+      const { cursor, sort_by, sort_direction, visibility } = context.req.valid('query');
+      const order = { limit: pageSize, cursor, ascending: sort_direction === 'asc' };
+      const page =
+        visibility === 'private'
+          ? await models.listPrivate(context.get('caller').account, order)
+          : await models.listPublic({ ...order, sortBy: sort_by ?? 'model_created_at' });
+      const rest = { sort_by, sort_direction, visibility };
+      const next = nextUrl(`${publicUrl()}/v1/models`, page.next, rest);
       return context.json({ next, previous: null, results: await Promise.all(page.items.map(body)) }, 200);
     },
   );
