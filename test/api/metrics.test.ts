@@ -19,6 +19,8 @@ describe('GET /metrics', () => {
     test = await openApi(undefined, { openMetrics: true });
     for (const id of ['a', 'b', 'c']) await send('GET', `/v1/predictions/${id}?x=/y`);
     await send('GET', '/v1/account');
+    for (const path of ['/v1/webhooks/deliveries/x', '/v1/pools', '/v1/files/x/download', '/v1/files/'])
+      await send('GET', path);
     for (let at = 0; at < 50; at += 1) await send('GET', `/made/up/${at}`);
 
     const response = await scrape();
@@ -28,7 +30,10 @@ describe('GET /metrics', () => {
       'mimeo_requests_total{method="GET",route="/v1/predictions/{id}",status="404"} 3\n',
     );
     expect(text).toContain('mimeo_requests_total{method="GET",route="/v1/account",status="200"} 1\n');
-    expect(text).toContain('mimeo_requests_total{method="GET",route="other",status="404"} 50\n');
+    expect(text).toContain('mimeo_requests_total{method="GET",route="other",status="404"} 51\n');
+    for (const route of ['/v1/webhooks/deliveries/{id}', '/v1/pools', '/v1/files/{id}/download'])
+      expect(text).toContain(`route="${route}"`);
+    expect(text).not.toContain('route="/v1/files/{id}"');
     for (const line of text.trimEnd().split('\n'))
       expect(line).toMatch(/^(# (HELP|TYPE) mimeo_\w+ .+|mimeo_\w+\{(\w+="[^"]*",?)+\} \d+)$/);
   });

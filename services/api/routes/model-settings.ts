@@ -28,7 +28,7 @@ interface Parts {
 export function modelSettingsRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
   const { models, examples, catalogue, body } = parts;
 
-  app.openapi(
+  app.openAPIRegistry.registerPath(
     createRoute({
       method: 'patch',
       path: '/v1/models/{owner}/{name}',
@@ -39,17 +39,17 @@ export function modelSettingsRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): voi
         ...problems(400, 401, 403, 404, 413, 415, 422),
       },
     }),
-    async (context) => {
-      const name = fullName(context.req.valid('param'));
-      await catalogue.owned(name, context.get('caller').account);
-      // A body that is missing is let through to here as an empty one.
-      const update = await readBody(context, modelUpdateSchema);
-      const changed = await models.update(name, changesOf(update));
-      if (!changed) throw new ProblemError('not_found', `There is no model ${name}.`);
-      if (update.readme !== undefined) await models.setReadme(name, update.readme);
-      return context.json(await body(changed), 200);
-    },
   );
+  // A body that is missing would be let through to a checked handler as an empty one.
+  app.patch('/v1/models/:owner/:name', async (context) => {
+    const name = fullName(context.req.param());
+    await catalogue.owned(name, context.get('caller').account);
+    const update = await readBody(context, modelUpdateSchema);
+    const changed = await models.update(name, changesOf(update));
+    if (!changed) throw new ProblemError('not_found', `There is no model ${name}.`);
+    if (update.readme !== undefined) await models.setReadme(name, update.readme);
+    return context.json(await body(changed), 200);
+  });
 
   app.openapi(
     createRoute({
