@@ -146,7 +146,7 @@ describe("another account's things", () => {
       return results.map(({ name }) => name);
     };
 
-    expect(await listed()).toEqual(['copied', 'secret']);
+    expect((await listed()).sort()).toEqual(['copied', 'secret']);
     expect(await listed(stranger)).toEqual(['copy']);
   });
 
