@@ -17,6 +17,7 @@ import { machineWarnings } from './machine-warnings.ts';
 import { runtimeEnvironment } from './process-environment.ts';
 import { findPython, type Python } from './python.ts';
 import { deriveSchema, type ModelInterface } from './schema.ts';
+import { traceEnvironment } from './trace-environment.ts';
 import { unpack } from './unpack.ts';
 
 /** Told what is being done, at least every two seconds while something takes long. */
@@ -132,7 +133,10 @@ export class SourceRegistrar {
     return {
       command: join(environment, 'bin', 'python'),
       args: ['-m', 'cog.server.http', '--host', '127.0.0.1'],
-      env: runtimeEnvironment(environment, cogYaml, built.concurrency),
+      env: {
+        ...(await traceEnvironment(environment)),
+        ...runtimeEnvironment(environment, cogYaml, built.concurrency),
+      },
       cwd,
     };
   }

@@ -52,12 +52,15 @@ afterAll(async () => {
 });
 
 function spansOf(trace: string): ExportedSpan[] {
-  return collector.received
-    .filter(({ path }) => path === '/v1/traces')
-    .flatMap(({ body }) => JSON.parse(body).resourceSpans)
-    .flatMap(({ scopeSpans }) => scopeSpans)
-    .flatMap(({ spans }) => spans as ExportedSpan[])
-    .filter((span) => span.traceId === trace);
+  return (
+    collector.received
+      // Cog sends protobuf.
+      .filter(({ headers }) => headers['content-type'] === 'application/json')
+      .flatMap(({ body }) => JSON.parse(body).resourceSpans)
+      .flatMap(({ scopeSpans }) => scopeSpans)
+      .flatMap(({ spans }) => spans as ExportedSpan[])
+      .filter((span) => span.traceId === trace)
+  );
 }
 
 /** The spans of a trace by their names, once all of these have arrived. */
@@ -119,7 +122,7 @@ describe('with a collector', () => {
   });
 
   it('is told who sends, as the standard variables say', () => {
-    const [first] = collector.received;
+    const first = collector.received.find(({ path }) => path === '/v1/traces');
 
     expect(first?.headers['x-collector-key']).toBe('abc');
     const { attributes } = JSON.parse(first?.body ?? '').resourceSpans[0].resource;
@@ -177,6 +180,33 @@ describe('with a collector', () => {
     const stored = await arrived(String(ids[2]), 'prediction', 'run', 'store files');
     expect(stored['store files']?.parentSpanId).toBe(stored.run?.spanId);
     expect(collector.received.map(({ body }) => body).join()).not.toContain('a private message');
+  });
+
+  it("a model that has OpenTelemetry's packages has its own spans in the trace", async () => {
+    await server.push('test/models/traced');
+    // Bytes that read as text, in a body of protobuf.
+    const trace = Buffer.from('abcdefghijklmnop').toString('hex');
+    await server.json(
+      'POST',
+      '/models/local/traced/predictions',
+      { input: { text: 'x' } },
+      {
+        prefer: 'wait',
+        traceparent: `00-${trace}-${callersSpan}-01`,
+      },
+    );
+
+    const names = ['cog.predict', 'cog.prediction.invoke', 'of the model'];
+    await vi.waitFor(() => {
+      const bodies = collector.received
+        .map(({ body }) => body)
+        .filter((body) => body.includes('abcdefghijklmnop'));
+      for (const name of names)
+        expect(
+          bodies.some((body) => body.includes(name)),
+          name,
+        ).toBe(true);
+    }, soon);
   });
 
   it('a trace that its caller does not record is not recorded here', async () => {
@@ -248,5 +278,32 @@ it('a stop sends what was not sent yet', async () => {
   } finally {
     await other.remove();
     await late.close();
+  }
+});
+
+it('a collector that is away is told of in the log, and holds up nothing', async () => {
+  const gone = await startCollector();
+  await gone.close();
+  const other = await newHome();
+  try {
+    const started = await other.start({
+      OTEL_EXPORTER_OTLP_ENDPOINT: gone.url,
+      OTEL_EXPORTER_OTLP_TIMEOUT: '300',
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+    });
+    const run = started.json(
+      'POST',
+      '/models/local/hello-world/predictions',
+      { input: {} },
+      { prefer: 'wait' },
+    );
+    expect((await run).status).toBe('succeeded');
+
+    await vi.waitFor(() => expect(started.stderr()).toContain('traces cannot be sent'), soon);
+    const stoppingAt = performance.now();
+    expect((await started.stop()).code).toBe(0);
+    expect(performance.now() - stoppingAt).toBeLessThan(10_000);
+  } finally {
+    await other.remove();
   }
 });
