@@ -42,6 +42,8 @@ export function handleInvalid(result: { success: boolean; error?: z.ZodError; ta
 export function problemResponse(context: Context, error: ProblemError): Response {
   return context.body(JSON.stringify(error.toProblem()), error.status as 400, {
     'content-type': 'application/problem+json',
+    // The Python client 2.x would repeat a conflict, which here is none that passes.
+    ...(error.status === 409 && { 'x-should-retry': 'false' }),
     ...error.headers,
   });
 }

@@ -59,6 +59,29 @@ describe('the Python client 2.x', () => {
     await expectEveryMethodCalled(server, inventory, ['sync use', 'async use']);
   });
 
+  it('does not repeat what is refused for good', async () => {
+    const program = `
+import replicate
+sent = []
+client = replicate.Replicate(
+    http_client=replicate.DefaultHttpxClient(event_hooks={"request": [sent.append]})
+)
+try:
+    client.models.create(owner="local", name="noop", visibility="private", hardware="cpu")
+except replicate.ConflictError:
+    print(len(sent))`;
+
+    const { stdout } = await run(join(await pythonBetaClient(), 'python'), ['-c', program], {
+      env: {
+        PATH: process.env.PATH,
+        REPLICATE_BASE_URL: `${server.url}/v1`,
+        REPLICATE_API_TOKEN: server.token,
+      },
+    });
+
+    expect(stdout).toBe('1\n');
+  });
+
   it('waits as long as a refusal says, and tries again', async () => {
     const limited = await newHome();
     onTestFinished(limited.remove);

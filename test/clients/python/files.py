@@ -2,6 +2,7 @@
 
 import io
 import os
+import pathlib
 import tempfile
 import unittest
 
@@ -45,6 +46,10 @@ class Files(unittest.TestCase):
     def test_input_may_be_a_handle(self):
         with open(self.path, "rb") as handle:
             self.assertEqual(replicate.run("local/file-size", input={"file": handle}), "3 616263")
+
+    def test_input_may_be_a_path(self):
+        output = replicate.run("local/file-size", input={"file": pathlib.Path(self.path)})
+        self.assertEqual(output, "3 616263")
 
     def test_input_may_be_bytes_in_memory(self):
         output = replicate.run("local/file-size", input={"file": io.BytesIO(b"abc")})
