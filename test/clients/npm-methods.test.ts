@@ -4,6 +4,8 @@ import { type LocalServer, newHome, type TestHome } from '../support/local-serve
 import { startReceiver } from '../support/receiver.ts';
 import { expectEveryMethodCalled } from './without-route.ts';
 
+const soon = { timeout: 30_000, interval: 20 };
+
 let home: TestHome;
 let server: LocalServer;
 let replicate: Replicate;
@@ -91,7 +93,7 @@ it('the validator of the npm client accepts a webhook as the request that it cam
       const [first] = receiver.received;
       if (!first) throw new Error('nothing arrived');
       return first;
-    });
+    }, soon);
     const { key } = await replicate.webhooks.default.secret.get();
     const request = (text: string) =>
       new Request(receiver.url, { method: 'POST', body: text, headers: headers as Record<string, string> });
