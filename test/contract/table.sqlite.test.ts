@@ -46,6 +46,36 @@ const rowsOf = (table: string): number => {
 };
 
 describe('a SQLite table', () => {
+  it('hands out every change, also one with the id of one that was undone before it was durable', async () => {
+    const { table, dispose } = await makeTable();
+    const poison = new DatabaseSync(path);
+    poison.exec(
+      "CREATE TRIGGER refuse BEFORE INSERT ON items WHEN NEW.pk = 'poison' BEGIN SELECT RAISE(ABORT, 'full'); END",
+    );
+    poison.close();
+    const put = async (sk: string, pk = 'p', durability?: 'soon') =>
+      table.write([{ op: 'put', item: { pk, sk, data: {} } }], durability);
+    const seen: string[] = [];
+    let refused: unknown;
+    table.consume({
+      name: 'follower',
+      async handle(changes) {
+        seen.push(...changes.map(({ key }) => key.sk));
+        if (seen.includes('soon')) refused ??= await put('x', 'poison').catch((error: unknown) => error);
+      },
+    });
+    await put('first');
+    // So long that the feed is read before the next write is committed.
+    for (const until = performance.now() + 50; performance.now() < until; );
+    await put('soon', 'p', 'soon');
+    await expect.poll(() => refused).toMatchObject({ message: 'full' });
+    await put('last');
+
+    await expect.poll(() => seen).toEqual(['first', 'soon', 'last']);
+    expect(await table.get({ pk: 'p', sk: 'soon' })).toBeDefined();
+    await dispose();
+  });
+
   it('has everything that it acknowledged after its process was killed', async () => {
     const child = spawn(
       process.execPath,

@@ -45,12 +45,14 @@ interface Reader {
  * The changes are rows that a write commits along with its items; each known consumer has a durable place among them.
  * A consumer that is new starts with the oldest change that is still there; one that was known keeps changes from
  * being forgotten even while it does not run.
+ * @param commit commits what was written and is not durable yet
  */
 export function createSqliteFeed(
   database: DatabaseSync,
   onConsumerError: (name: string, error: unknown) => void,
+  commit: () => void,
 ): SqliteFeed {
-  const reader = createReader(database);
+  const reader = createReader(database, commit);
   const running = new Map<string, { notify(): void; stop(): Promise<void> }>();
   return {
     notify() {
@@ -138,7 +140,7 @@ function startDelivery(
   };
 }
 
-function createReader(database: DatabaseSync): Reader {
+function createReader(database: DatabaseSync, commit: () => void): Reader {
   const select = prepare<[number, string, string, string | null, string | null]>(
     database,
     'SELECT id, pk, sk, before, after FROM changes WHERE id > ? ORDER BY id LIMIT ? + 0',
@@ -160,6 +162,8 @@ function createReader(database: DatabaseSync): Reader {
   let isTrimDue = false;
   return {
     read(after) {
+      // Of what is not committed, the id may yet become that of another change, which would then be passed over.
+      commit();
       if (latest?.after !== after) latest = readGroup(after);
       return latest;
     },
@@ -176,7 +180,12 @@ function createReader(database: DatabaseSync): Reader {
       isTrimDue = true;
       setTimeout(() => {
         isTrimDue = false;
-        if (database.isOpen) trim.run();
+        if (!database.isOpen) return;
+        try {
+          trim.run();
+        } catch {
+          // As on a full disk. The next time removes them, too.
+        }
       }, trimMs).unref();
     },
   };

@@ -70,7 +70,7 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
   const database = openSqliteFile(path, tableFormat, synchronous);
   const statements = prepareWrites(database);
   const prepareOnce = statementCache(database);
-  const feed = createSqliteFeed(database, options.onConsumerError ?? reportConsumerError);
+  const feed = createSqliteFeed(database, options.onConsumerError ?? reportConsumerError, commitOrRollBack);
   database.exec(`PRAGMA wal_autocheckpoint=${writerCheckpointPages}`);
   let checkpoints: { stop(): Promise<void> } | undefined;
   const recent = createRecentItems();
@@ -184,14 +184,23 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     if (database.isTransaction) statements.commit.run();
   }
 
+  /** @throws what keeps it from being committed; it is undone then */
+  function commitOrRollBack(): void {
+    try {
+      commit();
+    } catch (error) {
+      rollback();
+      throw error;
+    }
+  }
+
   function commitLate(): void {
     lateCommit = undefined;
     if (!database.isOpen) return;
     try {
-      commit();
+      commitOrRollBack();
     } catch (error) {
       console.error(`The last writes to ${path} were lost:`, error);
-      rollback();
     }
   }
 
@@ -199,7 +208,16 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     const at = now();
     if (at - sweptAt < sweepMs) return;
     sweptAt = at;
-    setImmediate(sweep).unref();
+    setImmediate(sweepGuarded).unref();
+  }
+
+  /** Readers treat what has expired as gone in any case: what fails, as on a full disk, is done another time. */
+  function sweepGuarded(): void {
+    try {
+      sweep();
+    } catch (error) {
+      console.error(`Expired items of ${path} could not be removed:`, error);
+    }
   }
 
   function sweep(): void {
@@ -213,7 +231,7 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
       return rows.length;
     });
     if (removed > 0) feed.notify();
-    if (removed === sweepItems) setImmediate(sweep).unref();
+    if (removed === sweepItems) setImmediate(sweepGuarded).unref();
   }
 
   sweepNowAndThen();
