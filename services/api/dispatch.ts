@@ -34,6 +34,7 @@ import {
 } from '../ports/fleet-protocol/port.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
+import type { Durability } from '../ports/table/port.ts';
 import { LiveCheckpoints } from './live-checkpoints.ts';
 
 /** How long a runner has to store a file. */
@@ -102,10 +103,14 @@ export class Dispatch {
     });
   }
 
-  /** The protocol as one peer may speak it; every call is checked against its identity. */
-  protocolFor(identity: FleetIdentity): FleetProtocol {
+  /**
+   * The protocol as one peer may speak it; every call is checked against its identity.
+   * @param leases when a lease is acknowledged. `soon` only where neither the peer nor its model outlives this process:
+   * else one whose lease a kill has undone would go on under the attempt that another runner gets
+   */
+  protocolFor(identity: FleetIdentity, leases: Durability = 'now'): FleetProtocol {
     return {
-      lease: async (request, signal) => this.#lease(runnersPool(identity), request, signal),
+      lease: async (request, signal) => this.#lease(runnersPool(identity), request, leases, signal),
       heartbeat: async (request) => this.#heartbeat(runnersPool(identity), request),
       watch: async (request, signal) => this.#watch(runnersPool(identity), request, signal),
       report: async (report) => this.#report(runnersPool(identity), report),
@@ -126,14 +131,24 @@ export class Dispatch {
     };
   }
 
-  async #lease(pool: string, request: LeaseRequest, signal?: AbortSignal): Promise<Assignment | null> {
+  async #lease(
+    pool: string,
+    request: LeaseRequest,
+    durability: Durability,
+    signal?: AbortSignal,
+  ): Promise<Assignment | null> {
     const until = this.#now() + request.waitSeconds * 1000;
     for (;;) {
       // The clock may have been set back.
       const waitSeconds = Math.min(request.waitSeconds, Math.max(0, (until - this.#now()) / 1000));
       const message = await this.#queue.receive(pool, { waitSeconds, signal });
       if (!message) return null;
-      const assignment = await this.#leaseJob(pool, message.jobId, request.instance);
+      const leasing = this.#leaseJob(pool, message.jobId, request.instance, durability);
+      // What could not be written now, as on a full disk, can be a moment later: whoever asks next gets it.
+      const assignment = await leasing.catch(async (error: unknown) => {
+        await message.release();
+        throw error;
+      });
       await message.remove();
       if (!assignment) continue;
       if (!signal?.aborted) return assignment;
@@ -144,12 +159,17 @@ export class Dispatch {
   }
 
   /** Leases one job; undefined where it does not wait any more or is not the pool's. */
-  async #leaseJob(pool: string, id: string, instance: string): Promise<Assignment | undefined> {
+  async #leaseJob(
+    pool: string,
+    id: string,
+    instance: string,
+    durability: Durability,
+  ): Promise<Assignment | undefined> {
     for (let known = this.#flow.jobs.recent(id); ; known = undefined) {
       const record = known ?? (await this.#flow.jobs.record(id));
       if (record?.job.pool !== pool) return undefined;
       const event = { type: 'leased', at: this.#now(), instance, leaseMs: leaseSeconds * 1000 } as const;
-      const decided = await this.#flow.jobs.applyTo(record.job, event);
+      const decided = await this.#flow.jobs.applyTo(record.job, event, undefined, durability);
       if (!decided) continue;
       if (decided.kind === 'refused' && known) continue;
       if (decided.kind === 'refused') return undefined;

@@ -185,15 +185,21 @@ export class Jobs {
   /**
    * Applies an event to a job that was just read, by one conditional write.
    * @param result stored in the same write where the job ends
+   * @param durability `soon` for what a restart may undo @default now
    * @returns what became of it; undefined where the job has changed since it was read: read it again
    */
-  async applyTo(job: Job, event: JobEvent, result?: Result): Promise<Transition | undefined> {
+  async applyTo(
+    job: Job,
+    event: JobEvent,
+    result?: Result,
+    durability?: Durability,
+  ): Promise<Transition | undefined> {
     const decided = transition(job, event);
     if (decided.kind === 'refused') return decided;
     const isPutBack = decided.job.status === 'starting' && 'outputShown' in event;
     const heartbeat = isPutBack ? await this.heartbeat(job.id) : undefined;
     if (heartbeat?.attempt === job.attempt && heartbeat.outputShown && isPutBack && !event.outputShown) {
-      return await this.applyTo(job, { ...event, outputShown: true }, result);
+      return await this.applyTo(job, { ...event, outputShown: true }, result, durability);
     }
     const ops: WriteOp[] = [
       {
@@ -210,8 +216,7 @@ export class Jobs {
     const known = this.#recent.get(job.id);
     this.#recent.delete(job.id);
     try {
-      // A lease that a restart undoes leaves a job that waits, and the model's process has not outlived ours.
-      await this.#table.write(ops, event.type === 'leased' ? 'soon' : 'now');
+      await this.#table.write(ops, durability);
       if (known && !resultOp) this.#remember({ ...known, job: decided.job });
       else if (known && isSmall(resultOp)) this.#remember({ ...known, job: decided.job, result });
       return decided;

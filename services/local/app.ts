@@ -182,7 +182,7 @@ async function compose(
     launch: async (pool) => registrar.launch(pool.version),
     startRunner: ({ id, pool, cogUrl, serverLog, outOfMemory }) =>
       startRunner({
-        protocol: withInternalUrls(api.dispatch.protocolFor({ role: 'runner', pool: pool.id }), {
+        protocol: withInternalUrls(api.dispatch.protocolFor({ role: 'runner', pool: pool.id }, 'soon'), {
           publicUrl: url,
           internalUrl,
         }),

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import { createHttpFleetProtocol } from '../../services/ports/fleet-protocol/http.ts';
 import { protocolHeader, protocolVersion } from '../../services/ports/fleet-protocol/port.ts';
@@ -34,6 +34,41 @@ describe('the fleet protocol over HTTP', () => {
 });
 
 describe('a lease over HTTP', () => {
+  it('is durable before it is handed out: its model may outlive this process', async () => {
+    const test = await openApi();
+    const { id: version } = await test.addModel({ name: 'echo' });
+    const pool = sharedPoolId({ model: 'local/echo', version, hardware: 'cpu' });
+    await test.call('POST', '/v1/models/local/echo/predictions', { input: { text: 'x' } });
+    const write = vi.spyOn(test.table, 'write');
+
+    const response = await test.api.app.request('/fleet/v1/lease', {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${test.api.fleetTokens.mint({ role: 'runner', pool }, 60)}`,
+        [protocolHeader]: String(protocolVersion),
+      },
+      body: JSON.stringify({ instance: 'i', waitSeconds: 0 }),
+    });
+
+    expect(await response.json()).toMatchObject({ attempt: 1 });
+    expect(write.mock.calls.map(([, durability = 'now']) => durability)).toEqual(['now']);
+    await test.close();
+  });
+
+  it('that cannot be written now, as on a full disk, is there for the next who asks', async () => {
+    const test = await openApi();
+    const { id: version } = await test.addModel({ name: 'echo' });
+    const pool = sharedPoolId({ model: 'local/echo', version, hardware: 'cpu' });
+    await test.call('POST', '/v1/models/local/echo/predictions', { input: { text: 'x' } });
+    const runner = test.api.dispatch.protocolFor({ role: 'runner', pool });
+    const full = Object.assign(new Error('database or disk is full'), { errcode: 13 });
+    vi.spyOn(test.table, 'write').mockRejectedValueOnce(full);
+
+    await expect(runner.lease({ instance: 'i', waitSeconds: 0 })).rejects.toBe(full);
+    expect(await runner.lease({ instance: 'i', waitSeconds: 0 })).toMatchObject({ attempt: 1 });
+    await test.close();
+  });
+
   it('whose answer cannot be sent to its end puts the job back at once', async () => {
     const test = await openApi();
     const { id: version } = await test.addModel({ name: 'echo' });
