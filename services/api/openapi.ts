@@ -29,9 +29,9 @@ export async function readBody<T extends z.ZodType>(context: Context, schema: T)
 
 /** The refusals that a route may answer with, by status. */
 export function problems(...statuses: readonly number[]) {
-  // Whoever needs a token is held to a rate.
-  const all = statuses.includes(401) && !statuses.includes(429) ? [...statuses, 429] : statuses;
-  const responses = all.map((status) => [
+  // Whoever needs a token is held to a rate, and may find that the disk is full.
+  const all = statuses.includes(401) ? new Set([...statuses, 429, 503]) : statuses;
+  const responses = [...all].map((status) => [
     status,
     { content: { 'application/problem+json': { schema: problemSchema } }, description: titleOf(status) },
   ]);

@@ -264,7 +264,8 @@ export class Predictions {
         const recent = this.#parts.flow.jobs.recent(id);
         const hasItEnded = recent !== undefined && hasEnded(recent.job.status);
         const record = hasItEnded ? recent : await this.#parts.flow.jobs.record(id);
-        if (record && hasEnded(record.job.status)) return record;
+        if (!record) throw vanished(id);
+        if (hasEnded(record.job.status)) return record;
         if (leftMs <= secondLookMs || hasLeft()) return undefined;
       }
     } finally {
@@ -276,7 +277,7 @@ export class Predictions {
   async #waited(ended: JobRecord | undefined, id: string): Promise<PredictionBody> {
     if (ended) return await this.show(ended);
     const record = await this.#parts.flow.jobs.record(id);
-    if (!record) throw new ProblemError('internal', `Prediction ${id} has vanished.`);
+    if (!record) throw vanished(id);
     const body = await this.show(record);
     return hasEnded(record.job.status) ? body : { ...body, status: 'starting' };
   }
@@ -352,6 +353,15 @@ class Doorbell {
     this.#rung = false;
     this.#wake = undefined;
   }
+}
+
+/** A prediction that is waited for is acknowledged before it is durable: a full disk can undo it. */
+function vanished(id: string): ProblemError {
+  return new ProblemError(
+    'unavailable',
+    `Prediction ${id} could not be stored, and was not run. Send the request again.`,
+    { 'retry-after': '5' },
+  );
 }
 
 function requireWait(header: string | undefined): number {

@@ -4,6 +4,10 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { ProblemError } from '../core/errors.ts';
 import { traceOfLog } from '../core/trace.ts';
+import { isDiskFull } from '../ports/disk-full.ts';
+
+/** Seconds after which it is worth to try again whether there is room. */
+const diskRetrySeconds = 5;
 
 /** Answers every error as problem+json; what is no `ProblemError` is a bug and shows no details. */
 export function handleErrors(logger: Logger): ErrorHandler {
@@ -60,6 +64,12 @@ export function asProblem(error: unknown): ProblemError {
   }
   if (error instanceof HTTPException && error.status === 413) {
     return new ProblemError('payload_too_large', 'The body is larger than this server takes.');
+  }
+  if (isDiskFull(error)) {
+    const detail =
+      'The disk of this server is full, so nothing was stored. Send the request again later. Whoever runs the ' +
+      'server can make room: `npx mimeo doctor` says where; no restart is needed.';
+    return new ProblemError('unavailable', detail, { 'retry-after': String(diskRetrySeconds) });
   }
   return new ProblemError('internal', 'Something went wrong on our side; it has been logged.');
 }

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { isDiskFull } from './disk-full.ts';
 
 /** What a database file of ours is, so that another file is never taken for it. */
 export interface SqliteFormat {
@@ -88,7 +89,7 @@ function readPragma(database: DatabaseSync, name: string): number {
 
 function explain(error: unknown, path: string, format: SqliteFormat): unknown {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return error;
-  const fix = fixes.get(error.errcode & 0xff);
+  const fix = isDiskFull(error) ? fixes.get(resultCodes.full) : fixes.get(error.errcode & 0xff);
   if (fix === undefined) return error;
   return new Error(`${path} (${format.holds}) cannot be opened: ${error.message}. ${fix}`, { cause: error });
 }
@@ -97,7 +98,7 @@ const fixes = new Map([
   [resultCodes.busy, 'Another process holds it: stop the other Mimeo, or choose another data folder.'],
   [resultCodes.readOnly, 'Make the file and its folder writable for this user.'],
   [resultCodes.ioError, 'Check the disk, and that the folder is on a local file system.'],
-  [resultCodes.full, 'Free some disk space.'],
+  [resultCodes.full, 'The disk is full. Free some disk space.'],
   [resultCodes.cannotOpen, 'Check that the folder exists and is writable for this user.'],
   [resultCodes.corrupt, 'It is damaged: restore it from a backup, or move it away to start afresh.'],
   [

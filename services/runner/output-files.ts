@@ -12,7 +12,8 @@ import type { JobRef, RunnerProtocol } from '../ports/fleet-protocol/port.ts';
 import { backoffMs, isPassing } from './delivery.ts';
 import type { JsonValue, ProgressEvent } from './transcript.ts';
 
-const maxTries = 6;
+/** Over half a minute: as long as a disk may be full for a moment. */
+const maxTries = 12;
 const putTimeoutMs = 120_000;
 
 /** An output whose files were brought away. */

@@ -65,8 +65,14 @@ export interface TestHome {
 }
 
 /** A new state folder; `remove` it when the test ends. */
-export async function newHome(options: { readonly ownEnvironments?: boolean } = {}): Promise<TestHome> {
-  const path = await realpath(await mkdtemp(join(tmpdir(), 'mimeo-home-')));
+export async function newHome(
+  options: {
+    readonly ownEnvironments?: boolean;
+    /** @default the system's folder for temporary files */
+    readonly parent?: string;
+  } = {},
+): Promise<TestHome> {
+  const path = await realpath(await mkdtemp(join(options.parent ?? tmpdir(), 'mimeo-home-')));
   if (!options.ownEnvironments) {
     await mkdir(environments, { recursive: true });
     await symlink(environments, join(path, 'environments'));

@@ -219,8 +219,8 @@ function createCopy(database: DatabaseSync) {
   function flush(): void {
     isScheduled = false;
     if ((added.size === 0 && removed.size === 0) || !database.isOpen) return;
-    database.exec('BEGIN IMMEDIATE');
     try {
+      database.exec('BEGIN IMMEDIATE');
       for (const row of added.values()) insert.run(row.id, row.pool, row.jobId, row.group, row.dueAt);
       for (const id of removed) remove.run(id);
       database.exec('COMMIT');

@@ -12,5 +12,10 @@ const checkpoint = database.prepare('PRAGMA wal_checkpoint(PASSIVE)');
 
 setInterval(() => {
   const size = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-  if (size >= worthBytes) checkpoint.get();
+  if (size < worthBytes) return;
+  try {
+    checkpoint.get();
+  } catch {
+    // As on a full disk. The log grows until there is room.
+  }
 }, everyMs);
