@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Change, ChangeFeed, Table } from '../../services/ports/table/port.ts';
 import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
 import { describeChangeFeed } from './change-feed.ts';
@@ -55,6 +56,10 @@ describe('a SQLite table', () => {
     poison.close();
     const put = async (sk: string, pk = 'p', durability?: 'soon') =>
       table.write([{ op: 'put', item: { pk, sk, data: {} } }], durability);
+    // The look for expired items, which commits, is over.
+    await turn();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
     const seen: string[] = [];
     let refused: unknown;
     table.consume({
@@ -65,13 +70,14 @@ describe('a SQLite table', () => {
       },
     });
     await put('first');
-    // So long that the feed is read before the next write is committed.
-    for (const until = performance.now() + 50; performance.now() < until; );
     await put('soon', 'p', 'soon');
-    await expect.poll(() => refused).toMatchObject({ message: 'full' });
+    // The feed is read before that write's time to be committed.
+    await vi.advanceTimersByTimeAsync(1);
+    expect(refused).toMatchObject({ message: 'full' });
     await put('last');
+    await vi.advanceTimersByTimeAsync(1000);
 
-    await expect.poll(() => seen).toEqual(['first', 'soon', 'last']);
+    expect(seen).toEqual(['first', 'soon', 'last']);
     expect(await table.get({ pk: 'p', sk: 'soon' })).toBeDefined();
     await dispose();
   });
