@@ -1,8 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
+const faults = 'test/faults/**/*.test.ts';
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'tests', include: ['test/**/*.test.ts'], exclude: [faults] } },
+      // By itself, when the others are done: it takes the whole machine, and would make them late.
+      { extends: true, test: { name: 'faults', include: [faults], sequence: { groupOrder: 1 } } },
+    ],
     testTimeout: 60_000,
     // Making an environment for the first time takes a while.
     hookTimeout: 240_000,
