@@ -120,7 +120,7 @@ export class Client {
   async #cancel(request: Request): Promise<void> {
     const [id] = request.ids;
     if (id === undefined) return;
-    await this.#pause(this.#chance.below(300));
+    await this.#pause(this.#chance.below(1500));
     const answer = await this.#call('POST', `/predictions/${id}/cancel`);
     if (answer?.status === 200) this.#note(request, answer.body);
     else if (answer && answer.status !== 503) this.#complain(`cancel ${id}`, answer);

@@ -23,13 +23,17 @@ const killsPerReceiverCut = 12;
 export function planFaults(seed: number, kills: number): readonly Fault[] {
   const chance = new Chance(seed);
   const faults: Fault[] = [];
+  let diskCutAt = killsPerDiskCut / 2;
+  let receiverCutAt = killsPerReceiverCut / 2;
   for (let planned = 0; planned < kills; ) {
     const afterMs = gapMs(chance);
-    if (planned % killsPerDiskCut === 7 && faults.at(-1)?.kind !== 'disk') {
+    if (planned >= diskCutAt) {
+      diskCutAt += killsPerDiskCut;
       faults.push({ kind: 'disk', afterMs, forFaults: 1 + chance.below(3) });
       continue;
     }
-    if (planned % killsPerReceiverCut === 3 && faults.at(-1)?.kind !== 'receiver') {
+    if (planned >= receiverCutAt) {
+      receiverCutAt += killsPerReceiverCut;
       const how = chance.happens(0.5) ? 'refuses' : 'fails';
       faults.push({ kind: 'receiver', afterMs, how, forFaults: 1 + chance.below(6) });
       continue;
