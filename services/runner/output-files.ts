@@ -12,8 +12,8 @@ import type { JobRef, RunnerProtocol } from '../ports/fleet-protocol/port.ts';
 import { backoffMs, isPassing } from './delivery.ts';
 import type { JsonValue, ProgressEvent } from './transcript.ts';
 
-/** Over half a minute: as long as a disk may be full for a moment. */
-const maxTries = 12;
+/** With their pauses about as long as a lease lasts: a disk may be full for a moment. */
+const maxTries = 20;
 const putTimeoutMs = 120_000;
 
 /** An output whose files were brought away. */
