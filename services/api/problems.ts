@@ -2,9 +2,9 @@ import type { Context, ErrorHandler, NotFoundHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
+import { isDiskFull } from '../core/disk-full.ts';
 import { ProblemError } from '../core/errors.ts';
 import { traceOfLog } from '../core/trace.ts';
-import { isDiskFull } from '../ports/disk-full.ts';
 
 /** Seconds after which it is worth to try again whether there is room. */
 const diskRetrySeconds = 5;

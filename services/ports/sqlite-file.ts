@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { isDiskFull } from './disk-full.ts';
+import { isDiskFull } from '../core/disk-full.ts';
 
 /** What a database file of ours is, so that another file is never taken for it. */
 export interface SqliteFormat {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { extract, type ReadEntry } from 'tar';
+import { isDiskFull } from '../core/disk-full.ts';
 import { ProblemError } from '../core/errors.ts';
 import { isLeftOut } from './digest.ts';
 import { maxSourceBytes, maxSourceEntries, staysInside, tooLarge } from './limits.ts';
@@ -45,7 +46,7 @@ export async function unpack(
     },
   });
   unpacking.on('error', (error: Error) => {
-    problem ??= brokenArchive(error.message);
+    problem ??= isDiskFull(error) ? error : brokenArchive(error.message);
   });
   const closed = once(unpacking, 'close').catch(() => undefined);
 

@@ -102,7 +102,10 @@ export class Client {
       version: `local/${model}`,
       input,
       ...(hasWebhook
-        ? { webhook: `${this.#target.webhooks}/${marker}`, webhook_events_filter: ['completed'] }
+        ? {
+            webhook: `${this.#target.webhooks}/${marker}`,
+            webhook_events_filter: this.#chance.happens(0.5) ? ['completed'] : ['start', 'completed'],
+          }
         : {}),
     };
     // Only with a key can it be sent again: of anything else nobody knows whether it was taken.

@@ -82,6 +82,15 @@ describe.skipIf(!disk)('a full disk', () => {
     expect((problem as { detail: string }).detail).toMatch(/disk .* full[\s\S]*npx mimeo doctor/);
   });
 
+  it('refuses a push, which works when it is sent again', async () => {
+    const push = () => server.push('test/models/counter', 'noop');
+
+    await expect(whileFull(push)).rejects.toThrow(/disk .* full/);
+    const { version } = await push();
+    await server.push('test/models/noop');
+    expect(version).toMatch(/^[0-9a-f]{64}$/);
+  });
+
   it('loses no end: what ended meanwhile is told as soon as there is room', async () => {
     const { id } = await create('sleeper', { seconds: 1 });
     await expect.poll(async () => statusOf(id), { timeout: 30_000 }).toBe('processing');
