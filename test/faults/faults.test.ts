@@ -100,7 +100,7 @@ describe(`kill -9 at random moments under load (FAULT_SEED=${seed} FAULT_KILLS=$
     const load = Array.from({ length: clients }, (_, place) => new Client(target, seed * 1000 + place));
     try {
       const world = { home: home.path, platform, machines, receiver, disk };
-      done = await bringAbout(planFaults(seed, kills), world);
+      done = await Promise.race([bringAbout(planFaults(seed, kills), world), platform.collapse]);
     } finally {
       await Promise.all(load.map((client) => client.stop()));
     }

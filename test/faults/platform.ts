@@ -14,6 +14,7 @@ export class Platform {
   kills = 0;
   /** What processes that ended by themselves had to say, which none should. */
   readonly collapses: string[] = [];
+  readonly #collapse = Promise.withResolvers<never>();
 
   private constructor(home: TestHome, env: Readonly<Record<string, string>>, server: LocalServer) {
     this.#home = home;
@@ -21,11 +22,17 @@ export class Platform {
     this.#env = { ...env, MIMEO_PORT: new URL(server.url).port };
     this.url = server.url;
     this.token = server.token;
+    this.#collapse.promise.catch(() => undefined);
     this.#watch(server);
   }
 
   static async start(home: TestHome, env: Readonly<Record<string, string>>): Promise<Platform> {
     return new Platform(home, env, await home.start(env));
+  }
+
+  /** Rejects when the platform ends by itself, after which there is nothing left to do faults to. */
+  get collapse(): Promise<never> {
+    return this.#collapse.promise;
   }
 
   get server(): LocalServer {
@@ -70,11 +77,13 @@ export class Platform {
     }
   }
 
-  /** A process that ends by itself is told of. It is not started again: the run shall fail. */
+  /** What ends by itself is not started again: the run shall fail, and say why. */
   #watch(server: LocalServer): void {
     void server.ended.then(({ code, signal, stderr }) => {
       if (signal === 'SIGKILL' || code === 0) return;
-      this.collapses.push(`The platform ended by itself (${code ?? signal}): ${stderr.slice(-3000)}`);
+      const said = `The platform ended by itself (${code ?? signal}): ${stderr.slice(-3000)}`;
+      this.collapses.push(said);
+      this.#collapse.reject(new Error(said));
     });
   }
 }
