@@ -118,10 +118,9 @@ export class Predictions {
       return await this.show({ job, input: checked, result: undefined, ...options });
     }
     // Nobody is told of it before its end is durable, or much later.
-    const ended = await this.#endOf(job.id, waitSeconds, hasLeft, async () =>
-      // Who repeats a request with its key may be told at once.
-      begin(idempotency ? 'now' : 'soon'),
-    );
+    // Who repeats a request with its key may be told at once.
+    const beginSoon = async () => begin(idempotency ? 'now' : 'soon');
+    const ended = await this.#endOf(job.id, waitSeconds, hasLeft, beginSoon, leave);
     return await this.#waited(ended, job.id);
   }
 
@@ -243,6 +242,7 @@ export class Predictions {
 
   /**
    * Listens for a job's end, begins it, and waits. A doorbell that is lost costs the time to the next look.
+   * @param onVanished called where what was begun could not be kept
    * @returns the record at its end; undefined when the time is over or the client has gone
    */
   async #endOf(
@@ -250,6 +250,7 @@ export class Predictions {
     seconds: number,
     hasLeft: () => boolean,
     begin: () => Promise<void>,
+    onVanished?: () => void,
   ): Promise<JobRecord | undefined> {
     const doorbell = new Doorbell();
     const subscription = await this.#parts.channel.subscribe(jobTopic(id), (event) => {
@@ -264,7 +265,10 @@ export class Predictions {
         const recent = this.#parts.flow.jobs.recent(id);
         const hasItEnded = recent !== undefined && hasEnded(recent.job.status);
         const record = hasItEnded ? recent : await this.#parts.flow.jobs.record(id);
-        if (!record) throw vanished(id);
+        if (!record) {
+          onVanished?.();
+          throw vanished(id);
+        }
         if (hasEnded(record.job.status)) return record;
         if (leftMs <= secondLookMs || hasLeft()) return undefined;
       }

@@ -12,7 +12,8 @@ describe.skipIf(!disk)('a full disk', () => {
 
   beforeAll(async () => {
     home = await newHome({ parent: disk?.path });
-    server = await home.start();
+    // No more at a time than there are, so that a refused one that kept its place would be noticed.
+    server = await home.start({ MIMEO_MAX_CONCURRENT_PER_ACCOUNT: '1' });
     for (const name of ['noop', 'sleeper', 'file-out']) await server.push(`test/models/${name}`);
   });
   afterAll(async () => {

@@ -175,6 +175,8 @@ function createReader(database: DatabaseSync, commit: () => void): Reader {
       return find.get(name)?.[0] ?? 0;
     },
     advance(name, position) {
+      // A statement of its own: one that fails must take nothing else with it that the table believes written.
+      commit();
       move.run(position, name);
       if (isTrimDue) return;
       isTrimDue = true;
@@ -182,6 +184,7 @@ function createReader(database: DatabaseSync, commit: () => void): Reader {
         isTrimDue = false;
         if (!database.isOpen) return;
         try {
+          commit();
           trim.run();
         } catch {
           // As on a full disk. The next time removes them, too.
