@@ -8,7 +8,7 @@ import { maxAttempts } from '../../services/core/job.ts';
 import { openLedger } from '../support/ledger.ts';
 import { newHome, type TestHome } from '../support/local-server.ts';
 import { processesIn } from '../support/processes.ts';
-import { makeSmallDisk } from '../support/small-disk.ts';
+import { canMakeSmallDisk, makeSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 import { AttachedMachine } from './attached.ts';
 import { Client, type Request } from './load.ts';
 import { planFaults } from './plan.ts';
@@ -49,7 +49,7 @@ const lossCodes: readonly string[] = ['instance_lost', 'model_crashed', 'platfor
 const cancelCodes: readonly string[] = ['canceled', 'aborted'];
 
 describe(`kill -9 at random moments under load (FAULT_SEED=${seed} FAULT_KILLS=${kills})`, () => {
-  const disk = makeSmallDisk(diskMiB);
+  let disk: SmallDisk | undefined;
   let home: TestHome;
   let folder: string;
   let platform: Platform;
@@ -64,6 +64,7 @@ describe(`kill -9 at random moments under load (FAULT_SEED=${seed} FAULT_KILLS=$
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'mimeo-faults-'));
+    disk = makeSmallDisk(diskMiB);
     home = await newHome({ parent: disk?.path });
     receiver = await CuttableReceiver.start();
     platform = await Platform.start(home, env);
@@ -160,7 +161,7 @@ describe(`kill -9 at random moments under load (FAULT_SEED=${seed} FAULT_KILLS=$
     expect(statuses.get('succeeded')?.length).toBeGreaterThan(ended.length / 2);
   });
 
-  it.skipIf(!disk)('cut the disk, too', () => {
+  it.skipIf(!canMakeSmallDisk())('cut the disk, too', () => {
     expect(done.disk).toBeGreaterThan(kills < 100 ? 0 : 3);
   });
 

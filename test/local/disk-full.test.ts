@@ -1,16 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openLedger } from '../support/ledger.ts';
 import { type LocalServer, newHome, type TestHome } from '../support/local-server.ts';
-import { makeSmallDisk } from '../support/small-disk.ts';
+import { canMakeSmallDisk, makeSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
-const disk = makeSmallDisk(96);
-if (!disk) console.warn('No small file system can be made here: what a full disk does is not tested.');
+const hasDisk = canMakeSmallDisk();
+if (!hasDisk) console.warn('No small file system can be made here: what a full disk does is not tested.');
 
-describe.skipIf(!disk)('a full disk', () => {
+describe.skipIf(!hasDisk)('a full disk', () => {
+  let disk: SmallDisk | undefined;
   let home: TestHome;
   let server: LocalServer;
 
   beforeAll(async () => {
+    disk = makeSmallDisk(96);
     home = await newHome({ parent: disk?.path });
     // No more at a time than there are, so that a refused one that kept its place would be noticed.
     server = await home.start({ MIMEO_MAX_CONCURRENT_PER_ACCOUNT: '1' });

@@ -20,6 +20,13 @@ const mebibyte = 1024 * 1024;
 const sharedMemory = '/dev/shm';
 const largestSharedMiB = 256;
 
+/** Whether `makeSmallDisk` gives one here. Leaves nothing behind, so that it can be asked before a test begins. */
+export function canMakeSmallDisk(): boolean {
+  const disk = makeSmallDisk(1);
+  disk?.remove();
+  return disk !== undefined;
+}
+
 /** undefined where this user may not mount anything and no small file system is there. */
 export function makeSmallDisk(sizeMiB: number): SmallDisk | undefined {
   const path = realpathSync(mkdtempSync(join(tmpdir(), 'mimeo-disk-')));
