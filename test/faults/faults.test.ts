@@ -157,7 +157,7 @@ describe(`kill -9 at random moments under load (FAULT_SEED=${seed} FAULT_KILLS=$
     if (kills < 100) return;
     for (const count of [whole, server, worker, runner]) expect(count).toBeGreaterThan(10);
     expect(done.receiver).toBeGreaterThan(3);
-    expect(accepted).toBeGreaterThan(kills);
+    expect(accepted).toBeGreaterThan(kills / 2);
     expect(statuses.get('succeeded')?.length).toBeGreaterThan(ended.length / 2);
   });
 
