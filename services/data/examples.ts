@@ -1,6 +1,6 @@
 import { ConflictError, type Key, type Page, type Table } from '../ports/table/port.ts';
+import { exampleKey, jobItem } from './job-items.ts';
 import type { JobRecord, Jobs } from './jobs.ts';
-import { exampleKey, jobItem } from './jobs.ts';
 import { timeKey, toStored } from './stored.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { hasEnded, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
-import { type OutputFile, outputFileKey } from '../core/output-files.ts';
+import type { OutputFile } from '../core/output-files.ts';
 import { remember } from '../core/remembered.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import {
@@ -9,13 +9,23 @@ import {
   ConflictError,
   type Durability,
   type Item,
-  type Key,
-  maxWriteOps,
   type Page,
   type Table,
   type Value,
   type WriteOp,
 } from '../ports/table/port.ts';
+import {
+  ageKey,
+  heartbeatKey,
+  jobItem,
+  jobKey,
+  jobPartition,
+  listingPartition,
+  objectKey,
+  payloadItem,
+  unfinishedPartition,
+} from './job-items.ts';
+import { Retention } from './retention.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** Payload values longer than this (JSON characters) live in Objects, not in the Table. */
@@ -24,14 +34,6 @@ const inlineCharacters = 8 * 1024;
 const looksPerPage = 20;
 /** Small jobs that a process keeps at hand after it has written them. */
 const recentJobs = 512;
-/** Jobs whose data one write removes: each takes four of its ops. */
-export const removalBatch = Math.floor(maxWriteOps / 4);
-/** Where jobs that have ended wait, in the index of what is due. */
-const removals = 'REMOVALS';
-/** A run that was shorter than this has stored its result once, at its end. */
-const plainRunMs = 10_000;
-/** Who may have stored a result, of which the last one is named in the Table. */
-const resultWriters = ['ended', 'processing', 'cancel', 'canceled', 'unservable'] as const;
 /** How long a heartbeat's item outlives its lease. */
 const heartbeatKeptSeconds = 3600;
 
@@ -79,10 +81,12 @@ export class Jobs {
   readonly #table: Table;
   readonly #objects: Objects;
   readonly #recent = new Map<string, JobRecord>();
+  readonly retention: Retention;
 
   constructor(table: Table, objects: Objects) {
     this.#table = table;
     this.#objects = objects;
+    this.retention = new Retention(table, objects, (id) => this.#recent.delete(id));
   }
 
   /** @throws ConflictError where a job of this id exists */
@@ -310,44 +314,6 @@ export class Jobs {
     return items.map((item) => fromStored<Job>(item));
   }
 
-  /** Jobs that ended before `endedBefore` and whose data is still there, oldest first. */
-  async withData(endedBefore: number, limit: number): Promise<readonly Job[]> {
-    const { items } = await this.#table.query(
-      { index: 'due', pk: removals },
-      { limit, before: timeKey(endedBefore) },
-    );
-    return items.map((item) => fromStored<Job>(item));
-  }
-
-  /**
-   * Removes input, output and logs of jobs that have ended, at most `removalBatch`; their records stay. Objects go
-   * first: what is cut short is found, and done, again.
-   * @returns how many are done; one that has just become an example is left alone
-   */
-  async removeData(jobs: readonly Job[]): Promise<number> {
-    await Promise.all(jobs.map(async (job) => this.#removeObjects(job)));
-    for (const { id } of jobs) this.#recent.delete(id);
-    try {
-      await this.#table.write(jobs.flatMap(removalOps));
-      return jobs.length;
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
-      if (jobs.length === 1) return 0;
-    }
-    let removed = 0;
-    for (const job of jobs) removed += await this.removeData([job]);
-    return removed;
-  }
-
-  async #removeObjects(job: Job): Promise<void> {
-    if (await this.#table.get(exampleKey(job))) return;
-    const [input, result] = await Promise.all([
-      this.#table.get({ pk: jobPartition(job.id), sk: 'INPUT' }),
-      this.#table.get({ pk: jobPartition(job.id), sk: 'RESULT' }),
-    ]);
-    for (const key of objectsOf(job, input, result)) await this.#objects.remove(key);
-  }
-
   #remember(record: JobRecord): void {
     remember(this.#recent, record.job.id, record, recentJobs);
   }
@@ -399,29 +365,6 @@ export class Jobs {
   }
 }
 
-/** Objects that a job may have left behind, also those that no item names any more. */
-function objectsOf(job: Job, input: Item | undefined, result: Item | undefined): readonly string[] {
-  const named = [input?.data.value, result?.data.output, result?.data.logs].flatMap((stored) => {
-    const { object } = (stored ?? {}) as { object?: string };
-    return object === undefined ? [] : [object];
-  });
-  const files = (result?.data.files ?? []) as unknown as readonly OutputFile[];
-  named.push(...files.map(({ name }) => outputFileKey(job, name)));
-  const ranMs = job.startedAt === null ? 0 : (job.completedAt ?? 0) - job.startedAt;
-  // What a webhook hears of while it runs is stored every half second.
-  const isLive = job.webhookEvents?.some((event) => event === 'output' || event === 'logs') ?? false;
-  const isPlain = !isLive && job.status === 'succeeded' && job.attempt === 1 && ranMs < plainRunMs;
-  if (isPlain) return named;
-  const places = Array.from({ length: job.attempt + 1 }, (_, attempt) =>
-    resultWriters.flatMap((writer) => [`${attempt}-${writer}-output`, `${attempt}-${writer}-logs`]),
-  );
-  return [...new Set([...named, ...places.flat().map((name) => objectKey(job, name))])];
-}
-
-function objectKey(job: Job, name: string): string {
-  return `${job.account}/jobs/${job.id}/${name}.json`;
-}
-
 function inputData(value: Value, { traceparent, secrets, webhook }: CreateOptions): Item['data'] {
   return webhook === undefined ? { value, traceparent, secrets } : { value, traceparent, secrets, webhook };
 }
@@ -448,80 +391,8 @@ export function isEndedJob({ sk, data }: Pick<Item, 'sk' | 'data'>): boolean {
   return data.dataRemoved !== true && data.example === undefined;
 }
 
-function jobPartition(id: string): string {
-  return `JOB#${id}`;
-}
-
-function jobKey(id: string): Key {
-  return { pk: jobPartition(id), sk: 'JOB' };
-}
-
-/** What makes a job an example of its model. */
-export function exampleKey({ model, id }: Pick<Job, 'model' | 'id'>): Key {
-  return { pk: `MODEL#${model}`, sk: `EXAMPLE#${id}` };
-}
-
-function heartbeatKey(id: string): Key {
-  return { pk: jobPartition(id), sk: 'HEARTBEAT' };
-}
-
 /** Holds while a heartbeat is of the attempt, and as shown, as it was read. */
 function asRead(heartbeat: Heartbeat | undefined): Condition {
   if (!heartbeat) return { absent: true };
   return { equals: { attempt: heartbeat.attempt, outputShown: heartbeat.outputShown } };
-}
-
-function listingPartition(account: string): string {
-  return `PREDICTIONS#${account}`;
-}
-
-function unfinishedPartition(pool: string, state: 'queued' | 'running'): string {
-  return `${state}#${pool}`;
-}
-
-function ageKey(job: Job): string {
-  return `${timeKey(job.createdAt)}#${job.id}`;
-}
-
-function deadlineKey(job: Job): Key | undefined {
-  if (job.deadlineAt === null) return undefined;
-  return { pk: 'DEADLINES', sk: `${timeKey(job.deadlineAt)}#${job.id}` };
-}
-
-/** Where a job that has ended waits for its data to be removed: by the time of its end, whatever is configured. */
-function removalKey(job: Job): Key | undefined {
-  if (job.completedAt === null || job.source !== 'api' || job.dataRemoved || job.example) return undefined;
-  return { pk: removals, sk: `${timeKey(job.completedAt)}#${job.id}` };
-}
-
-/** The row of a job, with the keys that its state puts it under. */
-export function jobItem(job: Job): Item {
-  const ended = hasEnded(job.status);
-  const state = job.status === 'starting' ? 'queued' : 'running';
-  return {
-    ...jobKey(job.id),
-    data: toStored(job),
-    keys: {
-      listing: { pk: listingPartition(job.account), sk: ageKey(job) },
-      unfinished: ended ? undefined : { pk: unfinishedPartition(job.pool, state), sk: ageKey(job) },
-      due: ended ? removalKey(job) : deadlineKey(job),
-    },
-  };
-}
-
-function removalOps(job: Job): WriteOp[] {
-  return [
-    {
-      op: 'put',
-      item: jobItem({ ...job, dataRemoved: true }),
-      when: { equals: { status: job.status, dataRemoved: false } },
-    },
-    { op: 'check', key: exampleKey(job), when: { absent: true } },
-    { op: 'delete', key: { pk: jobPartition(job.id), sk: 'INPUT' } },
-    { op: 'delete', key: { pk: jobPartition(job.id), sk: 'RESULT' } },
-  ];
-}
-
-function payloadItem(job: Job, sk: 'INPUT' | 'RESULT', data: { readonly [name: string]: Value }): Item {
-  return { pk: jobPartition(job.id), sk, data: toStored(data) };
 }

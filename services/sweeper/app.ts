@@ -4,8 +4,8 @@ import type { Job } from '../core/job.ts';
 import type { Pool, PoolState } from '../core/pool.ts';
 import { rememberTime } from '../core/remembered.ts';
 import type { JobFlow } from '../data/job-flow.ts';
-import { removalBatch } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
+import { removalBatch } from '../data/retention.ts';
 
 /** Jobs that one look takes up; the next look goes on. */
 const batch = 100;
@@ -105,8 +105,8 @@ export class Sweeper {
     const { flow, now, retentionSeconds = 0 } = this.#parts;
     if (retentionSeconds === 0) return;
     for (let round = 0; round < removalRounds; round += 1) {
-      const jobs = await flow.jobs.withData(now() - retentionSeconds * 1000 + 1, removalBatch);
-      if (jobs.length > 0) await flow.jobs.removeData(jobs);
+      const jobs = await flow.jobs.retention.withData(now() - retentionSeconds * 1000 + 1, removalBatch);
+      if (jobs.length > 0) await flow.jobs.retention.removeData(jobs);
       if (jobs.length < removalBatch) return;
       await turn();
     }

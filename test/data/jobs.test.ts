@@ -91,7 +91,7 @@ it('what a webhook heard of while it ran is removed with the rest', async () => 
   );
   for (const place of places) expect(await objects.head(place)).toBeDefined();
 
-  if (ended?.kind === 'write') await jobs.removeData([ended.job]);
+  if (ended?.kind === 'write') await jobs.retention.removeData([ended.job]);
 
   for (const place of places) expect(await objects.head(place)).toBeUndefined();
 });

@@ -120,7 +120,7 @@ it('more than one write can hold go in one look, and what is gone is not taken u
 
   await sweeper.removeOldData();
 
-  expect(await test.flow.jobs.withData(test.clock.now, 100)).toEqual([]);
+  expect(await test.flow.jobs.retention.withData(test.clock.now, 100)).toEqual([]);
 });
 
 it('examples are kept as they were for as long as they are examples', async () => {
@@ -133,7 +133,7 @@ it('examples are kept as they were for as long as they are examples', async () =
   await sweeper.removeOldData();
   expect(await read(kept)).toMatchObject({ data_removed: false, output: large });
   expect((await read(other)).data_removed).toBe(true);
-  expect(record && (await test.flow.jobs.removeData([record.job]))).toBe(0);
+  expect(record && (await test.flow.jobs.retention.removeData([record.job]))).toBe(0);
   await examples.remove('local/echo', kept);
   await sweeper.removeOldData();
 
