@@ -307,6 +307,7 @@ export class Dispatch {
   async #placeFile(pool: string, { contentType, ...ref }: PlaceFileRequest): Promise<FilePlace> {
     const job = await this.#held(pool, ref);
     const name = newJobId(this.#now());
+    await this.#flow.jobs.placedFiles.note(job, name, this.#now());
     const url = await this.#objects.signPut(outputFileKey(job, name), {
       expiresSeconds: putUrlSeconds,
       contentType,

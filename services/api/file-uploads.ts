@@ -68,10 +68,15 @@ export class FileUploads {
       throw tooLarge(maxFileBytes);
     const createdAt = now();
     const id = newJobId(createdAt);
+    const expiresAt = createdAt + fileLifeMs;
     const body = Readable.fromWeb(request.body as NodeReadableStream);
     let isKept = false;
     try {
-      const { stored, fields, nested } = await this.#receive(readMultipart(body, boundary), { account, id });
+      const { stored, fields, nested } = await this.#receive(readMultipart(body, boundary), {
+        account,
+        id,
+        expiresAt,
+      });
       const metadata = { ...metadataOf(fields.metadata), ...metadataOfFields(nested) };
       const file = {
         id,
@@ -82,13 +87,16 @@ export class FileUploads {
         sha256: stored.sha256,
         metadata,
         createdAt,
-        expiresAt: createdAt + fileLifeMs,
+        expiresAt,
       };
       await files.put(file);
       isKept = true;
       return this.#body(file);
     } finally {
-      if (!isKept) await this.objects.remove(fileObjectKey({ account, id }));
+      if (!isKept) {
+        await this.objects.remove(fileObjectKey({ account, id }));
+        await files.remove(id);
+      }
     }
   }
 
@@ -143,7 +151,7 @@ export class FileUploads {
     return file;
   }
 
-  async #receive(parts: AsyncGenerator<Part>, file: Pick<FileRecord, 'account' | 'id'>) {
+  async #receive(parts: AsyncGenerator<Part>, file: Pick<FileRecord, 'account' | 'id' | 'expiresAt'>) {
     const fields: Record<string, string> = {};
     const nested: [name: string, value: string][] = [];
     let stored: (Stored & { readonly filename: string | undefined }) | undefined;
@@ -159,6 +167,7 @@ export class FileUploads {
       if (stored) throw new ProblemError('invalid_body', '- content: There are two; send one file a request');
       const contentType = typeOf(fields.type ?? part.contentType);
       const key = fileObjectKey(file);
+      await this.#parts.files.begin(file);
       stored = { ...(await this.#store(key, part, contentType)), filename: part.filename };
     }
     if (!stored) throw new ProblemError('invalid_body', '- content: This part is required: the file');

@@ -1,4 +1,4 @@
-import type { Key, Page, Table, Value } from '../ports/table/port.ts';
+import type { Item, Key, Page, Table, Value } from '../ports/table/port.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** How long an uploaded file is kept. */
@@ -34,24 +34,26 @@ export class Files {
     this.#table = table;
   }
 
+  /**
+   * Puts a file on record whose bytes are about to come. It is no file yet; where it never becomes one, because the
+   * process died, whatever came of it is removed when its time would have been over.
+   */
+  async begin(file: Pick<FileRecord, 'id' | 'account' | 'expiresAt'>): Promise<void> {
+    const { id, account, expiresAt } = file;
+    await this.#table.write([{ op: 'put', item: fileItem({ id, account, expiresAt, isComing: true }, {}) }]);
+  }
+
   async put(file: FileRecord): Promise<void> {
-    const item = {
-      ...keyOf(file.id),
-      data: toStored({ ...file }),
-      keys: {
-        listing: { pk: listingPartition(file.account), sk: orderKey(file.createdAt, file.id) },
-        due: { pk: duePartition, sk: orderKey(file.expiresAt, file.id) },
-      },
-      expiresAt: Math.ceil(file.expiresAt / 1000) + keptSeconds,
-    };
-    await this.#table.write([{ op: 'put', item }]);
+    const listing = { pk: listingPartition(file.account), sk: orderKey(file.createdAt, file.id) };
+    await this.#table.write([{ op: 'put', item: fileItem({ ...file }, { listing }) }]);
   }
 
   /** undefined where there is none of this id, or its time is over. */
   async get(id: string, now: number): Promise<FileRecord | undefined> {
     const item = await this.#table.get(keyOf(id));
-    const file = item && fromStored<FileRecord>(item);
-    return file && file.expiresAt > now ? file : undefined;
+    if (!item || item.data.isComing) return undefined;
+    const file = fromStored<FileRecord>(item);
+    return file.expiresAt > now ? file : undefined;
   }
 
   /** Files of an account whose time is not over, newest first. */
@@ -72,8 +74,8 @@ export class Files {
     await this.#table.write([{ op: 'delete', key: keyOf(id) }]);
   }
 
-  /** Files whose time is over, oldest first. */
-  async expired(now: number, limit: number): Promise<readonly FileRecord[]> {
+  /** Files whose time is over, oldest first, with those that never came to their end. */
+  async expired(now: number, limit: number): Promise<readonly Pick<FileRecord, 'id' | 'account'>[]> {
     const { items } = await this.#table.query(
       { index: 'due', pk: duePartition },
       { limit, before: timeKey(now + 1) },
@@ -86,6 +88,18 @@ const duePartition = 'FILES';
 
 function keyOf(id: string): Key {
   return { pk: `FILE#${id}`, sk: 'FILE' };
+}
+
+function fileItem(
+  data: Pick<FileRecord, 'id' | 'account' | 'expiresAt'> & { readonly [name: string]: Value },
+  keys: { readonly listing?: Key },
+): Item {
+  return {
+    ...keyOf(data.id),
+    data: toStored(data),
+    keys: { ...keys, due: { pk: duePartition, sk: orderKey(data.expiresAt, data.id) } },
+    expiresAt: Math.ceil(data.expiresAt / 1000) + keptSeconds,
+  };
 }
 
 function listingPartition(account: string): string {

@@ -25,6 +25,7 @@ import {
   payloadItem,
   unfinishedPartition,
 } from './job-items.ts';
+import { PlacedFiles } from './placed-files.ts';
 import { Retention } from './retention.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
@@ -82,10 +83,12 @@ export class Jobs {
   readonly #objects: Objects;
   readonly #recent = new Map<string, JobRecord>();
   readonly retention: Retention;
+  readonly placedFiles: PlacedFiles;
 
   constructor(table: Table, objects: Objects) {
     this.#table = table;
     this.#objects = objects;
+    this.placedFiles = new PlacedFiles(table, objects);
     this.retention = new Retention(table, objects, (id) => this.#recent.delete(id));
   }
 

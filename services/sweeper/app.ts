@@ -4,12 +4,13 @@ import type { Job } from '../core/job.ts';
 import type { Pool, PoolState } from '../core/pool.ts';
 import { rememberTime } from '../core/remembered.ts';
 import type { JobFlow } from '../data/job-flow.ts';
+import { settleBatch } from '../data/placed-files.ts';
 import type { Pools } from '../data/pools.ts';
 import { removalBatch } from '../data/retention.ts';
 
 /** Jobs that one look takes up; the next look goes on. */
 const batch = 100;
-/** Groups of jobs whose data one look removes. */
+/** Groups of jobs whose data, or of files that, one look removes. */
 const removalRounds = 40;
 /** How often a pool with unfinished jobs is marked as active. */
 const keepActiveMs = 3_600_000;
@@ -112,6 +113,15 @@ export class Sweeper {
     }
   }
 
+  /** Removes files that no result names, such as those of attempts that were lost. Bounded, as is `removeOldData`. */
+  async removeLostFiles(): Promise<void> {
+    const { flow, now } = this.#parts;
+    for (let round = 0; round < removalRounds; round += 1) {
+      if ((await flow.jobs.placedFiles.settle(now())) < settleBatch) return;
+      await turn();
+    }
+  }
+
   /** Looks every `deadlineMs` for deadlines and old data, every `repairMs` for the rest. Returns a function that stops it. */
   start({ deadlineMs, repairMs }: { deadlineMs: number; repairMs: number }): () => Promise<void> {
     const { now, logger } = this.#parts;
@@ -124,9 +134,10 @@ export class Sweeper {
     };
     const stopDeadlines = repeat(deadlineMs, async () => this.cancelOverdue(), logger);
     const stopRemoval = repeat(deadlineMs, async () => this.removeOldData(), logger);
+    const stopFiles = repeat(repairMs, async () => this.removeLostFiles(), logger);
     const stopRepair = repeat(repairMs, repairUnlessAsleep, logger);
     return async () => {
-      await Promise.all([stopDeadlines(), stopRemoval(), stopRepair()]);
+      await Promise.all([stopDeadlines(), stopRemoval(), stopFiles(), stopRepair()]);
     };
   }
 

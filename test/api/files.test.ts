@@ -307,6 +307,42 @@ describe('an upload is refused', () => {
   });
 });
 
+it('an upload whose process died before it was on record is removed when its time would be over', async () => {
+  const { write } = test.table;
+  const { remove } = test.objects;
+  // As if all ended between the bytes and the record.
+  test.table.write = async (ops, durability) => {
+    if (ops.some((op) => op.op === 'put' && op.item.keys?.listing)) throw new Error('killed');
+    await write(ops, durability);
+  };
+  let key = '';
+  test.objects.remove = async (object) => {
+    key = object;
+    throw new Error('killed');
+  };
+  expect((await post(form({ content: png }))).status).toBe(500);
+  test.table.write = write;
+  test.objects.remove = remove;
+  const id = key.split('/').at(-1) ?? '';
+  expect(await objectOf(id)).toBeDefined();
+  expect((await test.call('GET', `/v1/files/${id}`)).status).toBe(404);
+  expect(await (await test.call('GET', '/v1/files')).json()).toMatchObject({ results: [] });
+
+  test.clock.now += 24 * 3600 * 1000;
+  const parts = { files: new Files(test.table), objects: test.objects };
+  expect(await removeExpiredFiles(parts, test.clock.now)).toBe(1);
+
+  expect(await objectOf(id)).toBeUndefined();
+  expect(await removeExpiredFiles(parts, test.clock.now)).toBe(0);
+});
+
+it('an upload that is refused after its bytes came leaves no record', async () => {
+  expect((await post(form({ content: png, metadata: '[1]' }))).status).toBe(422);
+  test.clock.now += 24 * 3600 * 1000;
+
+  expect(await new Files(test.table).expired(test.clock.now, 10)).toEqual([]);
+});
+
 it('an upload whose sender goes away leaves nothing behind', async () => {
   const server = createAdaptorServer({ fetch: test.api.app.fetch }) as Server;
   server.listen(0, '127.0.0.1');
