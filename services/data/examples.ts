@@ -43,11 +43,16 @@ export class Examples {
     const key: Key = exampleKey({ model, id });
     if (!(await this.#table.get(key))) return false;
     const job = await this.#jobs.get(id);
-    await this.#table.write([
-      { op: 'delete', key },
-      ...(job ? [{ op: 'put' as const, item: jobItem({ ...job, example: false }) }] : []),
-    ]);
-    return true;
+    try {
+      await this.#table.write([
+        { op: 'delete', key, when: { present: true } },
+        ...(job ? [{ op: 'put' as const, item: jobItem({ ...job, example: false }) }] : []),
+      ]);
+      return true;
+    } catch (error) {
+      if (error instanceof ConflictError) return false;
+      throw error;
+    }
   }
 
   /** Examples of a model, the first that was added first. */

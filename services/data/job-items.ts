@@ -10,6 +10,14 @@ export function objectKey(job: Job, name: string): string {
   return `${job.account}/jobs/${job.id}/${name}.json`;
 }
 
+/** Keys of the objects that hold stored values which are too large for the Table. */
+export function objectsNamed(stored: readonly (Value | undefined)[]): readonly string[] {
+  return stored.flatMap((value) => {
+    const { object } = (value ?? {}) as { object?: string };
+    return object === undefined ? [] : [object];
+  });
+}
+
 /** Where all items of a job are. */
 export function jobPartition(id: string): string {
   return `JOB#${id}`;
@@ -51,7 +59,7 @@ function deadlineKey(job: Job): Key | undefined {
 }
 
 /** Where a job that has ended waits for its data to be removed: by the time of its end, whatever is configured. */
-function removalKey(job: Job): Key | undefined {
+export function removalKey(job: Job): Key | undefined {
   if (job.completedAt === null || job.source !== 'api' || job.dataRemoved || job.example) return undefined;
   return { pk: removals, sk: `${timeKey(job.completedAt)}#${job.id}` };
 }

@@ -22,6 +22,7 @@ import {
   jobPartition,
   listingPartition,
   objectKey,
+  objectsNamed,
   payloadItem,
   unfinishedPartition,
 } from './job-items.ts';
@@ -136,8 +137,8 @@ export class Jobs {
     const row = parts.get('JOB');
     if (!row) return undefined;
     const job = fromStored<Job>(row);
-    const input = parts.get('INPUT');
-    const result = parts.get('RESULT');
+    // Its objects may be about to go, and then it must not be shown in part.
+    const [input, result] = job.dataRemoved ? [] : [parts.get('INPUT'), parts.get('RESULT')];
     return {
       job,
       input: (input && (await this.#loadValue<JobRecord['input']>(input.data.value))) ?? {},
@@ -228,8 +229,9 @@ export class Jobs {
       else if (known && isSmall(resultOp)) this.#remember({ ...known, job: decided.job, result });
       return decided;
     } catch (error) {
-      if (error instanceof ConflictError) return undefined;
-      throw error;
+      if (!(error instanceof ConflictError)) throw error;
+      if (resultOp) await this.#dropUnnamed(job.id, resultOp);
+      return undefined;
     }
   }
 
@@ -247,6 +249,7 @@ export class Jobs {
       await this.#table.write([{ op: 'check', key: jobKey(job.id), when }, op]);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
+      await this.#dropUnnamed(job.id, op);
     }
   }
 
@@ -338,6 +341,17 @@ export class Jobs {
     return { op: 'put', item: payloadItem(job, 'RESULT', announces ? { ...data, announces } : data) };
   }
 
+  /** Removes the objects of a result that was not written, unless the job can still come to have them. */
+  async #dropUnnamed(id: string, op: WriteOp): Promise<void> {
+    const objects = op.op === 'put' ? resultObjects(op.item) : [];
+    if (objects.length === 0) return;
+    const job = await this.get(id);
+    // Two that say the same have the same objects: until the job has ended the other may be the one that is written.
+    if (!job || !hasEnded(job.status)) return;
+    const named = resultObjects(await this.#table.get({ pk: jobPartition(id), sk: 'RESULT' }));
+    for (const key of objects) if (!named.includes(key)) await this.#objects.remove(key);
+  }
+
   async #loadResult(item: Item): Promise<Result> {
     const [output, logs] = await Promise.all([
       this.#loadValue<Value>(item.data.output),
@@ -378,6 +392,11 @@ function webhookOf(input: Item | undefined): { readonly webhook?: string } {
 
 function isInline(stored: Value | undefined): boolean {
   return typeof stored === 'object' && stored !== null && 'inline' in stored;
+}
+
+/** Keys of the objects that hold a result's output and logs. */
+function resultObjects(item: Item | undefined): readonly string[] {
+  return objectsNamed([item?.data.output, item?.data.logs]);
 }
 
 /** Whether a result is kept in the Table itself. */

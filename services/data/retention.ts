@@ -2,7 +2,15 @@ import type { Job } from '../core/job.ts';
 import { type OutputFile, outputFileKey } from '../core/output-files.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import { ConflictError, type Item, maxWriteOps, type Table, type WriteOp } from '../ports/table/port.ts';
-import { exampleKey, jobItem, jobPartition, objectKey, removals } from './job-items.ts';
+import {
+  exampleKey,
+  jobItem,
+  jobPartition,
+  objectKey,
+  objectsNamed,
+  removalKey,
+  removals,
+} from './job-items.ts';
 import { fromStored, timeKey } from './stored.ts';
 
 /** Jobs whose data one write removes: each takes four of its ops. */
@@ -35,52 +43,91 @@ export class Retention {
   }
 
   /**
-   * Removes input, output and logs of jobs that have ended, at most `removalBatch`; their records stay. Objects go
-   * first: what is cut short is found, and done, again.
+   * Removes input, output and logs of jobs that have ended, at most `removalBatch`; their records stay. Where objects
+   * belong to it, its row says first that the data is gone, so that nobody makes an example of half of it; then the
+   * objects go, and the items that name them last. What is cut short is found, and done, again.
    * @returns how many are done; one that has just become an example is left alone
    */
   async removeData(jobs: readonly Job[]): Promise<number> {
-    await Promise.all(jobs.map(async (job) => this.#removeObjects(job)));
-    for (const { id } of jobs) this.#forget(id);
-    try {
-      await this.#table.write(jobs.flatMap(removalOps));
-      return jobs.length;
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
-      if (jobs.length === 1) return 0;
-    }
-    let removed = 0;
-    for (const job of jobs) removed += await this.removeData([job]);
-    return removed;
+    const found = await Promise.all(jobs.map(async (job) => ({ job, ...(await this.#objectsOf(job)) })));
+    const isHolder = ({ job, named }: (typeof found)[number]) => named.length > 0 && !job.dataRemoved;
+    const marked = new Set(
+      await this.#write(
+        found.filter(isHolder).map(({ job }) => job),
+        markOps,
+      ),
+    );
+    const going = found.filter((each) => !isHolder(each) || marked.has(each.job));
+    await Promise.all(
+      going.map(async ({ named, possible }) => {
+        for (const key of new Set([...named, ...possible])) await this.#objects.remove(key);
+      }),
+    );
+    const last = going.map(({ job }) => (marked.has(job) ? { ...job, dataRemoved: true } : job));
+    return (await this.#write(last, removalOps)).length;
   }
 
-  async #removeObjects(job: Job): Promise<void> {
-    if (await this.#table.get(exampleKey(job))) return;
+  /** One write for all, or one for each where some of them have changed. @returns those that it was done for */
+  async #write(jobs: readonly Job[], opsOf: (job: Job) => WriteOp[]): Promise<readonly Job[]> {
+    if (jobs.length === 0) return [];
+    for (const { id } of jobs) this.#forget(id);
+    try {
+      await this.#table.write(jobs.flatMap(opsOf));
+      return jobs;
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      if (jobs.length === 1) return [];
+    }
+    const done: Job[] = [];
+    for (const job of jobs) done.push(...(await this.#write([job], opsOf)));
+    return done;
+  }
+
+  async #objectsOf(job: Job): Promise<JobObjects> {
     const [input, result] = await Promise.all([
       this.#table.get({ pk: jobPartition(job.id), sk: 'INPUT' }),
       this.#table.get({ pk: jobPartition(job.id), sk: 'RESULT' }),
     ]);
-    for (const key of objectsOf(job, input, result)) await this.#objects.remove(key);
+    return objectsOf(job, input, result);
   }
 }
 
-/** Objects that a job may have left behind, also those that no item names any more. */
-function objectsOf(job: Job, input: Item | undefined, result: Item | undefined): readonly string[] {
-  const named = [input?.data.value, result?.data.output, result?.data.logs].flatMap((stored) => {
-    const { object } = (stored ?? {}) as { object?: string };
-    return object === undefined ? [] : [object];
-  });
+/** Keys of the objects of a job. */
+interface JobObjects {
+  /** What its input and result are made of. */
+  readonly named: readonly string[];
+  /** What may be left of attempts, and of results that others took the place of. */
+  readonly possible: readonly string[];
+}
+
+function objectsOf(job: Job, input: Item | undefined, result: Item | undefined): JobObjects {
   const files = (result?.data.files ?? []) as unknown as readonly OutputFile[];
-  named.push(...files.map(({ name }) => outputFileKey(job, name)));
+  const named = [
+    ...objectsNamed([input?.data.value, result?.data.output, result?.data.logs]),
+    ...files.map(({ name }) => outputFileKey(job, name)),
+  ];
   const ranMs = job.startedAt === null ? 0 : (job.completedAt ?? 0) - job.startedAt;
   // What a webhook hears of while it runs is stored every half second.
   const isLive = job.webhookEvents?.some((event) => event === 'output' || event === 'logs') ?? false;
   const isPlain = !isLive && job.status === 'succeeded' && job.attempt === 1 && ranMs < plainRunMs;
-  if (isPlain) return named;
+  if (isPlain) return { named, possible: [] };
   const places = Array.from({ length: job.attempt + 1 }, (_, attempt) =>
     resultWriters.flatMap((writer) => [`${attempt}-${writer}-output`, `${attempt}-${writer}-logs`]),
   );
-  return [...new Set([...named, ...places.flat().map((name) => objectKey(job, name))])];
+  return { named, possible: places.flat().map((name) => objectKey(job, name)) };
+}
+
+/** Its row says that the data is gone, and keeps its place among those whose data is to go. */
+function markOps(job: Job): WriteOp[] {
+  const { keys, ...row } = jobItem({ ...job, dataRemoved: true });
+  return [
+    {
+      op: 'put',
+      item: { ...row, keys: { ...keys, due: removalKey(job) } },
+      when: { equals: { status: job.status, dataRemoved: false } },
+    },
+    { op: 'check', key: exampleKey(job), when: { absent: true } },
+  ];
 }
 
 function removalOps(job: Job): WriteOp[] {
@@ -88,7 +135,7 @@ function removalOps(job: Job): WriteOp[] {
     {
       op: 'put',
       item: jobItem({ ...job, dataRemoved: true }),
-      when: { equals: { status: job.status, dataRemoved: false } },
+      when: { equals: { status: job.status, dataRemoved: job.dataRemoved } },
     },
     { op: 'check', key: exampleKey(job), when: { absent: true } },
     { op: 'delete', key: { pk: jobPartition(job.id), sk: 'INPUT' } },

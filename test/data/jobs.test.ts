@@ -54,6 +54,9 @@ it('a cancel that comes too late does not touch the output of the job that has e
     job: { status: 'succeeded' },
     result: { output: large('e').output },
   });
+  const place = `${running.account}/jobs/${running.id}/1-cancel-output.json`;
+  expect(objects.put).toHaveBeenCalledWith(place, expect.anything(), expect.anything());
+  expect(await objects.head(place)).toBeUndefined();
 });
 
 it('of two requests with one idempotency key the one that loses does not touch the input of the other', async () => {

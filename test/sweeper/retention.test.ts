@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PredictionBody } from '../../services/api/schemas.ts';
 import { outputFileKey } from '../../services/core/output-files.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
@@ -81,7 +81,7 @@ it('objects are removed with it, and by the next look where one was cut short', 
   vi.spyOn(test.objects, 'remove').mockRejectedValueOnce(new Error('no disk'));
 
   await expect(sweeper.removeOldData()).rejects.toThrow('no disk');
-  expect((await read(id)).data_removed).toBe(false);
+  expect(await read(id)).toMatchObject({ data_removed: true, input: {}, output: null });
   await sweeper.removeOldData();
 
   for (const key of keys) expect(await test.objects.head(key)).toBeUndefined();
@@ -138,6 +138,55 @@ it('examples are kept as they were for as long as they are examples', async () =
   await sweeper.removeOldData();
 
   expect((await read(kept)).data_removed).toBe(true);
+});
+
+describe('a prediction with large values, of which an example is made while its data is removed', () => {
+  let id: string;
+  let examples: Examples;
+  beforeEach(async () => {
+    id = await run(large);
+    examples = new Examples(test.table, test.flow.jobs);
+    test.clock.now += hour;
+  });
+
+  const makeExample = async () => {
+    const record = await test.flow.jobs.record(id);
+    return record && (await examples.add(record, test.clock.now));
+  };
+  const shown = async () => (await examples.list('local/echo', { limit: 10 })).items;
+
+  it('keeps all of it where the example was first', async () => {
+    const { write } = test.table;
+    test.table.write = async (ops, durability) => {
+      test.table.write = write;
+      expect(await makeExample()).toBe(true);
+      await write(ops, durability);
+    };
+
+    await sweeper.removeOldData();
+
+    expect(await read(id)).toMatchObject({ data_removed: false, input: { text: large }, output: large });
+    expect(await shown()).toMatchObject([{ job: { id } }]);
+  });
+
+  it('is refused as an example from then on, also while its objects go', async () => {
+    const record = await test.flow.jobs.record(id);
+    const { remove } = test.objects;
+    const answers: unknown[] = [];
+    test.objects.remove = async (key) => {
+      if (record) answers.push(await examples.add(record, test.clock.now));
+      const path = '/v1/models/local/echo/examples';
+      answers.push((await test.call('POST', path, { prediction: id })).status);
+      await remove(key);
+    };
+
+    await sweeper.removeOldData();
+
+    expect(answers).toEqual([false, 409, false, 409]);
+    expect(await shown()).toEqual([]);
+    expect(await read(id)).toMatchObject({ data_removed: true, input: {}, output: null });
+    expect(await test.flow.jobs.retention.withData(test.clock.now + 1, 10)).toEqual([]);
+  });
 });
 
 it('data is kept where no time is set', async () => {
