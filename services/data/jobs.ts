@@ -14,6 +14,7 @@ import {
   type Value,
   type WriteOp,
 } from '../ports/table/port.ts';
+import { fillPage } from './filtered-page.ts';
 import {
   ageKey,
   heartbeatKey,
@@ -32,8 +33,6 @@ import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** Payload values longer than this (JSON characters) live in Objects, not in the Table. */
 const inlineCharacters = 8 * 1024;
-/** Times that one page of a filtered list asks the Table. */
-const looksPerPage = 20;
 /** Small jobs that a process keeps at hand after it has written them. */
 const recentJobs = 512;
 /** How long a heartbeat's item outlives its lease. */
@@ -162,32 +161,29 @@ export class Jobs {
       readonly cursor?: string;
       readonly after?: number;
       readonly before?: number;
-      /** Where given, only jobs for which it holds; a page may then be short, and still have a next one. */
+      /** Where given, only jobs for which it holds; see `fillPage` for how full a page then is. */
       readonly matches?: (job: Job) => boolean;
     },
   ): Promise<Page<JobRecord>> {
     const { limit, matches } = options;
-    const jobs: Job[] = [];
-    let next = options.cursor;
-    // So few matches may come that the rest is left for the next page.
-    for (let looks = 0; looks < looksPerPage; looks += 1) {
+    const look = async (from: string | undefined, count: number): Promise<Page<Job>> => {
       const page = await this.#table.query(
         { index: 'listing', pk: listingPartition(account) },
         {
           descending: true,
-          limit: limit - jobs.length,
-          cursor: next,
+          limit: count,
+          cursor: from,
           after: options.after === undefined ? undefined : `${timeKey(options.after)}~`,
           before: options.before === undefined ? undefined : timeKey(options.before),
         },
       );
-      const found = page.items.map((item) => fromStored<Job>(item));
-      jobs.push(...(matches ? found.filter(matches) : found));
-      next = page.next;
-      if (!matches || next === undefined || jobs.length >= limit) break;
-    }
-    const records = await Promise.all(jobs.map(({ id }) => this.record(id)));
-    return { items: records.filter((record) => record !== undefined), next };
+      return { items: page.items.map((item) => fromStored<Job>(item)), next: page.next };
+    };
+    const page = matches
+      ? await fillPage(look, matches, { limit, cursor: options.cursor })
+      : await look(options.cursor, limit);
+    const records = await Promise.all(page.items.map(({ id }) => this.record(id)));
+    return { items: records.filter((record) => record !== undefined), next: page.next };
   }
 
   /**

@@ -114,6 +114,20 @@ describe('filters of the list', () => {
     expect(await listed('source=web')).toEqual([]);
   });
 
+  it('fill a page as far as there is something to fill it with', async () => {
+    for (let at = 0; at < 303; at += 1) {
+      test.clock.now += 1;
+      const { body } = await create({ input: {} }, {});
+      if (at % 3 === 0) await test.call('POST', `/v1/predictions/${body.id}/cancel`);
+    }
+
+    const response = await test.call('GET', '/v1/predictions?status=canceled');
+    const page = (await response.json()) as { results: PredictionBody[]; next: string | null };
+
+    expect(page.results).toHaveLength(100);
+    expect(await listed('status=canceled')).toHaveLength(101);
+  });
+
   it.each(['status=done', 'source=cli', 'model=nothing', 'created_after=yesterday'])(
     'refuse %s',
     async (query) => {

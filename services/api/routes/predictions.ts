@@ -4,6 +4,7 @@ import { ProblemError } from '../../core/errors.ts';
 import { type Job, jobStatuses } from '../../core/job.ts';
 import { newJobTrace } from '../../core/trace.ts';
 import { type TargetPolicy, type Webhook, webhookEvents, webhookUrlProblem } from '../../core/webhook.ts';
+import { itemsPerPage } from '../../data/filtered-page.ts';
 import { ConflictError, type Value } from '../../ports/table/port.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue, Runnable } from '../catalogue.ts';
@@ -126,7 +127,8 @@ export function predictionRoutes(
       responses: {
         200: jsonResponse(
           pageOf(predictionSchema),
-          'A page, newest first; with a filter it may be short, or empty, and still have a next one',
+          'A page of up to 100, newest first. With a filter a page looks through at most ' +
+            `${itemsPerPage} predictions: where fewer than 100 of them fit it is short, or empty, and has a next one`,
         ),
         ...problems(400, 401),
       },
