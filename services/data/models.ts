@@ -146,6 +146,7 @@ export class Models {
       const isGone = await this.#tryWrite([
         { op: 'delete', key: versionKey(name, id), when: { present: true } },
         { op: 'put', item: modelItem({ ...model, latestVersion }), when: asRead(model) },
+        { op: 'put', item: { ...deletedKey(id), data: toStored({}) } },
       ]);
       if (isGone) return true;
     }
@@ -184,6 +185,13 @@ export class Models {
   async versionsOfId(id: string): Promise<readonly Version[]> {
     const { items } = await this.#table.query({ pk: `VERSION#${id}` }, { limit: 100 });
     return items.map((item) => fromStored<Version>(item));
+  }
+
+  /** Whether a model has a version of this id; else whether one had it that was deleted since. */
+  async fateOfVersion(id: string): Promise<'named' | 'deleted' | 'unknown'> {
+    const { items } = await this.#table.query({ pk: `VERSION#${id}` }, { limit: 1 });
+    if (items.length > 0) return 'named';
+    return (await this.#table.get(deletedKey(id))) ? 'deleted' : 'unknown';
   }
 
   /** Versions of a model, newest first. */
@@ -236,6 +244,11 @@ function modelKey(name: string): Key {
 
 function versionKey(model: string, id: string): Key {
   return { pk: `VERSION#${id}`, sk: model };
+}
+
+/** Says that a version was deleted, for whoever keeps its files. */
+function deletedKey(id: string): Key {
+  return { pk: `DELETED#${id}`, sk: 'VERSION' };
 }
 
 function modelItem(model: Model) {

@@ -35,6 +35,7 @@ import { repeat, Sweeper } from '../sweeper/app.ts';
 import { removeExpiredFiles } from '../sweeper/files.ts';
 import { Webhooks } from '../webhooks/app.ts';
 import { systemResolver } from '../webhooks/targets.ts';
+import { startCollector } from './collector.ts';
 import type { LocalEnv } from './env.ts';
 import { openHome } from './home.ts';
 import { withInternalUrls } from './internal-urls.ts';
@@ -210,6 +211,7 @@ async function compose(
       async () => void (await removeExpiredFiles({ files: new Files(table), objects }, now())),
       logger,
     ),
+    startCollector({ registrar, models, pools, flow, fleet, now, logger }),
     () => api.drain(),
   );
   return { url, token: home.token, api, models, registrar, recovered, close: closeAll };

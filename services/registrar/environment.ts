@@ -26,6 +26,24 @@ export interface EnvironmentOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Where the environment with these packages is, or would be. */
+export async function environmentPath(
+  folder: string,
+  python: Python,
+  packages: Packages,
+  sourceFolder: string,
+): Promise<string> {
+  const { cog, requirements } = await wantedBy(packages, sourceFolder);
+  return join(folder, environmentKey(python, cog, packages.pythonPackages, requirements));
+}
+
+async function wantedBy(packages: Packages, sourceFolder: string) {
+  const requirements = packages.requirementsFile
+    ? await readRequirements(sourceFolder, packages.requirementsFile)
+    : undefined;
+  return { requirements, cog: cogRequirements(packages, requirements) };
+}
+
 /**
  * A virtual environment with these packages: the one that is there, shared by every version that asks for the same,
  * or a new one. It is made once however many ask at a time, and made anew if its making was interrupted.
@@ -40,16 +58,12 @@ export async function ensureEnvironment(
   sourceFolder: string,
   options: EnvironmentOptions,
 ): Promise<string> {
-  const requirements = packages.requirementsFile
-    ? await readRequirements(sourceFolder, packages.requirementsFile)
-    : undefined;
-  const cog = cogRequirements(packages, requirements);
-  const key = environmentKey(python, cog, packages.pythonPackages, requirements);
-  const path = join(folder, key);
+  const { cog, requirements } = await wantedBy(packages, sourceFolder);
+  const path = join(folder, environmentKey(python, cog, packages.pythonPackages, requirements));
   if (await isComplete(path)) return path;
 
   await mkdir(folder, { recursive: true });
-  return await withLock(join(folder, `${key}.lock`), options.signal, async () => {
+  return await withLock(`${path}.lock`, options.signal, async () => {
     if (await isComplete(path)) return path;
     await rm(path, { recursive: true, force: true });
     try {

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { access, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, lstat, mkdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
@@ -8,17 +7,22 @@ import { versionIdPattern } from '../core/ids.ts';
 import type { LaunchSpec } from '../core/launch.ts';
 import type { BuiltVersion } from '../core/version.ts';
 import { type CogYaml, parseCogYaml } from './cog-yaml.ts';
+import { Collector } from './collector.ts';
 import { withProgress } from './command.ts';
 import { digestFolder } from './digest.ts';
-import { defaultCogVersion, ensureEnvironment } from './environment.ts';
+import { defaultCogVersion, ensureEnvironment, environmentPath } from './environment.ts';
+import { Holds } from './holds.ts';
 import { maxReadmeBytes } from './limits.ts';
-import { isAlive } from './lock.ts';
 import { machineWarnings } from './machine-warnings.ts';
 import { runtimeEnvironment } from './process-environment.ts';
 import { findPython, type Python } from './python.ts';
 import { deriveSchema, type ModelInterface } from './schema.ts';
 import { traceEnvironment } from './trace-environment.ts';
 import { unpack } from './unpack.ts';
+import { newWorkPath, removeLeftovers, removeWork } from './work-folders.ts';
+
+/** From the end of a build until its version is on record. */
+const recordingMs = 60_000;
 
 /** Told what is being done, at least every two seconds while something takes long. */
 export type Progress = (message: string) => void;
@@ -30,6 +34,8 @@ export interface SourceRegistrarOptions {
   readonly python?: string | undefined;
   /** How long importing a model's code may take. */
   readonly importTimeoutMs?: number;
+  /** Epoch ms. */
+  readonly now?: () => number;
 }
 
 const recordSchema = z.object({
@@ -42,18 +48,38 @@ const recordSchema = z.object({
 
 /**
  * Makes versions of Cog folders and tells how to start them. On disk, under `home`:
- * `versions/<id>/src` and `version.json`, written once; `environments/<key>`, which may be deleted at any time.
+ * `versions/<id>/src` and `version.json`, written once; `environments/<key>`, which may be deleted at any time; and `tmp`.
  */
 export class SourceRegistrar {
   readonly #home: string;
   readonly #python: string | undefined;
   readonly #importTimeoutMs: number;
+  readonly #now: () => number;
+  readonly #holds: Holds;
+  /** Removes what no model and no instance needs any more. */
+  readonly collector: Collector;
   readonly #pythons = new Map<string, Promise<Python>>();
 
   constructor(options: SourceRegistrarOptions) {
     this.#home = options.home;
     this.#python = options.python;
     this.#importTimeoutMs = options.importTimeoutMs ?? 120_000;
+    this.#now = options.now ?? Date.now;
+    this.#holds = new Holds(this.#now);
+    this.collector = new Collector({
+      home: this.#home,
+      holds: this.#holds,
+      environmentOf: async (id) => {
+        const sourceFolder = this.#sourceFolder(id);
+        const cogYaml = await readCogYaml(sourceFolder);
+        return await this.#environmentPath(
+          await this.#findPython(cogYaml.pythonVersion),
+          cogYaml,
+          sourceFolder,
+        );
+      },
+      now: this.#now,
+    });
   }
 
   /**
@@ -68,19 +94,23 @@ export class SourceRegistrar {
     const { onProgress, signal } = options;
     const workFolder = await this.#newWorkFolder();
     const source = join(workFolder, 'src');
+    const releases: (() => void)[] = [];
     try {
       await mkdir(source);
       await withProgress(onProgress, 'unpacking', () => unpack(archive, source, { signal }));
       const cogYaml = await readCogYaml(source);
       const id = await digestFolder(source, defaultCogVersion);
-      const known = await this.#read(id);
+      const known = await this.#holds.exclusive(async () => {
+        releases.push(this.#holds.hold(id, recordingMs));
+        return await this.#read(id);
+      });
       if (known) {
         onProgress(`nothing has changed since version ${id.slice(0, 12)} was built`);
-        await this.#environment(cogYaml, this.#sourceFolder(id), onProgress, signal);
+        await this.#environment(cogYaml, this.#sourceFolder(id), onProgress, signal, releases);
         return { ...known, readme: await readReadme(source) };
       }
 
-      const { environment, python } = await this.#environment(cogYaml, source, onProgress, signal);
+      const { environment, python } = await this.#environment(cogYaml, source, onProgress, signal, releases);
       const warnings = [...cogYaml.warnings, ...(await machineWarnings(cogYaml, python))];
       const model = await withProgress(
         onProgress,
@@ -111,7 +141,8 @@ export class SourceRegistrar {
       await this.#keep(workFolder, id);
       return { ...built, readme };
     } finally {
-      await rm(workFolder, { recursive: true, force: true });
+      for (const release of releases) release();
+      await removeWork(workFolder);
     }
   }
 
@@ -129,6 +160,7 @@ export class SourceRegistrar {
     }
     const cwd = this.#sourceFolder(versionId);
     const cogYaml = await readCogYaml(cwd);
+    // A version that is here keeps its environment.
     const { environment } = await this.#environment(cogYaml, cwd, () => {}, undefined);
     return {
       command: join(environment, 'bin', 'python'),
@@ -146,14 +178,27 @@ export class SourceRegistrar {
     sourceFolder: string,
     onProgress: Progress,
     signal: AbortSignal | undefined,
+    releases?: (() => void)[],
   ): Promise<{ environment: string; python: Python }> {
     const python = await this.#findPython(cogYaml.pythonVersion);
-    const folder = join(this.#home, 'environments');
-    const environment = await ensureEnvironment(folder, python, cogYaml, sourceFolder, {
+    const path = await this.#environmentPath(python, cogYaml, sourceFolder);
+    if (releases) await this.#holds.exclusive(async () => void releases.push(this.#holds.hold(path)));
+    const environment = await ensureEnvironment(this.#environmentsFolder, python, cogYaml, sourceFolder, {
       onProgress,
       signal,
     });
+    const usedAt = this.#now() / 1000;
+    // Where others own it, it is not ours to remove either.
+    await utimes(join(environment, '.complete'), usedAt, usedAt).catch(() => {});
     return { environment, python };
+  }
+
+  async #environmentPath(python: Python, cogYaml: CogYaml, sourceFolder: string): Promise<string> {
+    return await environmentPath(this.#environmentsFolder, python, cogYaml, sourceFolder);
+  }
+
+  get #environmentsFolder(): string {
+    return join(this.#home, 'environments');
   }
 
   #findPython(wanted: string | null): Promise<Python> {
@@ -195,11 +240,8 @@ export class SourceRegistrar {
   async #newWorkFolder(): Promise<string> {
     const parent = join(this.#home, 'tmp');
     await mkdir(parent, { recursive: true });
-    for (const name of await readdir(parent)) {
-      const pid = Number(/^build-(\d+)-/.exec(name)?.[1] ?? Number.NaN);
-      if (pid > 0 && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true });
-    }
-    const folder = join(parent, `build-${process.pid}-${randomBytes(6).toString('hex')}`);
+    await removeLeftovers(parent);
+    const folder = newWorkPath(parent, 'build');
     await mkdir(folder);
     return folder;
   }

@@ -24,6 +24,7 @@ function poolOf(name: string, version: string): Pool {
 
 interface ProcessTestFleet extends TestFleet {
   readonly protocol: (pool: Pool) => MemoryProtocol;
+  readonly versions: () => ReadonlySet<string>;
 }
 
 async function openFleet(
@@ -57,6 +58,7 @@ async function openFleet(
   return {
     fleet,
     protocol,
+    versions: () => fleet.versions(),
     submit(pool) {
       const name = String(jobs++);
       const control = protocol(pool);
@@ -112,6 +114,19 @@ test('an instance whose model dies is gone at once, and the next apply starts an
   await fleet.apply(pool, 1);
   expect((await protocol(pool).submit({ script: 'say:again' }).ended).outcome.output).toBe('again');
   expect((await fleet.observe())[0]?.id).not.toBe(first?.id);
+});
+
+test('a version counts as used from the start of an instance until its process has ended', async () => {
+  const { fleet, versions } = await openFleet(2);
+  expect(versions()).toEqual(new Set());
+
+  await fleet.apply(poolOf('one', 'a'), 1);
+  expect(versions()).toEqual(new Set(['a']));
+  await vi.waitFor(async () => expect((await fleet.observe())[0]?.phase).toBe('ready'), within);
+  await fleet.apply(poolOf('one', 'a'), 0);
+
+  await vi.waitFor(async () => expect(await fleet.observe()).toEqual([]), within);
+  await vi.waitFor(() => expect(versions()).toEqual(new Set()), within);
 });
 
 test('a model that ignores a cancel is killed with everything it started, and replaced', async () => {

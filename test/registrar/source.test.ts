@@ -167,11 +167,11 @@ describe('build', () => {
   test('what a process left that died in the middle is cleared away', async () => {
     const home = await temporaryHome();
     await mkdir(join(home, 'tmp', 'build-999999999-abc', 'src'), { recursive: true });
-    await mkdir(join(home, 'tmp', `build-${process.pid}-abc`));
+    await mkdir(join(home, 'tmp', `build-${process.ppid}-abc`));
 
     await build(new SourceRegistrar({ home }), testModel('noop'));
 
-    expect(await readdir(join(home, 'tmp'))).toEqual([`build-${process.pid}-abc`]);
+    expect(await readdir(join(home, 'tmp'))).toEqual([`build-${process.ppid}-abc`]);
   });
 });
 

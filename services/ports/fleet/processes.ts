@@ -58,16 +58,24 @@ const maxPortTries = 5;
 /** How long runners may take to report what a server's death has done. */
 const crashReportMs = 30_000;
 
-/** A fleet of processes on this machine. Nothing of it outlives this process, however that ends. */
-export function createProcessFleet(options: ProcessFleetOptions): Fleet {
-  return new ProcessFleet(options);
+/** A fleet that says which files it needs. */
+interface ProcessFleet extends Fleet {
+  /** Versions of which an instance is about to be started, or has a process that is still there. */
+  versions(): ReadonlySet<string>;
 }
 
-class ProcessFleet implements Fleet {
+/** A fleet of processes on this machine. Nothing of it outlives this process, however that ends. */
+export function createProcessFleet(options: ProcessFleetOptions): ProcessFleet {
+  return new Processes(options);
+}
+
+class Processes implements ProcessFleet {
   readonly capacity: number;
   readonly #options: ProcessFleetOptions;
   readonly #now: () => number;
   readonly #instances = new Map<string, ManagedInstance>();
+  /** Those whose process is there, or about to be. */
+  readonly #up = new Set<ManagedInstance>();
   /** Ends of instances that are not shown any more. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #listeners = new Set<() => void>();
@@ -104,6 +112,10 @@ class ProcessFleet implements Fleet {
     });
   }
 
+  versions(): ReadonlySet<string> {
+    return new Set([...this.#up].map(({ pool }) => pool.version));
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -133,10 +145,13 @@ class ProcessFleet implements Fleet {
     };
     this.#instances.set(instance.id, instance);
     this.#changed();
-    this.#bringUp(instance).catch((error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
-      this.#fail(instance, { code: 'platform_error', message: message || 'It could not be started.' }, '');
-    });
+    this.#up.add(instance);
+    this.#bringUp(instance)
+      .catch((error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error);
+        this.#fail(instance, { code: 'platform_error', message: message || 'It could not be started.' }, '');
+      })
+      .finally(() => this.#up.delete(instance));
   }
 
   async #bringUp(instance: ManagedInstance): Promise<void> {
