@@ -1,8 +1,9 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { diagnose, type Probed } from '../../services/cli/doctor/checks.ts';
+import { measureFolder } from '../../services/cli/doctor/disk-use.ts';
 import { openSqliteQueue } from '../../services/ports/queue/sqlite.ts';
 import { mimeo, newFolder, type Surroundings } from './command.ts';
 import { answer, problem, startServer, token } from './contract-server.ts';
@@ -29,6 +30,41 @@ describe('what is found', () => {
     for (const part of ['24.1.0', '3.12.1', '0.9.0', '100.0 GiB', 'NVIDIA T4, 15360 MiB, driver 550.1']) {
       expect(text).toContain(part);
     }
+  });
+
+  test('of the disk tells what takes room, the largest first', () => {
+    const used = [
+      { name: 'databases', bytes: 1000 },
+      { name: 'objects', bytes: 80 * 1024 ** 2 },
+      { name: 'environments', bytes: 1.5 * 1024 ** 3 },
+    ];
+    const disk = { ...well.disk, used };
+    const found = (probed: Probed) => diagnose(probed).find(({ name }) => name === 'disk')?.found;
+
+    expect(found({ ...well, disk })).toBe(
+      '100.0 GiB free at /home/ada/.mimeo, 1.6 GiB used (environments 1.5 GiB, objects 80 MiB)',
+    );
+    expect(found({ ...well, disk: { ...disk, usedMore: true } })).toContain('more than 1.6 GiB used');
+  });
+
+  test('of a folder counts a file with two names once, and nothing behind a link', async () => {
+    const folder = await newFolder();
+    const elsewhere = await newFolder();
+    await writeFile(join(elsewhere, 'large'), Buffer.alloc(8_000_000, 1));
+    await mkdir(join(folder, 'versions', 'a'), { recursive: true });
+    await writeFile(join(folder, 'versions', 'a', 'one'), Buffer.alloc(2_000_000, 1));
+    await link(join(folder, 'versions', 'a', 'one'), join(folder, 'versions', 'two'));
+    await symlink(elsewhere, join(folder, 'environments'));
+    await writeFile(join(folder, 'mimeo.db'), Buffer.alloc(1_000_000, 1));
+
+    const { used, usedMore } = await measureFolder(folder);
+
+    const megabytes = used.map(({ name, bytes }) => [name, Math.round(bytes / 1e6)]);
+    expect(megabytes).toEqual([
+      ['databases', 1],
+      ['versions', 2],
+    ]);
+    expect(usedMore).toBe(false);
   });
 
   test.each<[string, Partial<Probed>, 'warn' | 'fail', string, string]>([

@@ -18,7 +18,7 @@ export interface Probed {
   readonly python: PythonProbe;
   /** Its version; null where there is none. */
   readonly uv: string | null;
-  readonly disk: { readonly home: string; readonly freeBytes: number };
+  readonly disk: DiskProbe;
   readonly home: HomeProbe;
   readonly databases: readonly DatabaseProbe[];
   readonly port: PortProbe;
@@ -26,6 +26,16 @@ export interface Probed {
   /** null where no login is remembered. */
   readonly server: ServerProbe | null;
   readonly index: { readonly url: string; readonly problem: string | null };
+}
+
+/** The file system of the state folder. */
+export interface DiskProbe {
+  readonly home: string;
+  readonly freeBytes: number;
+  /** What takes room in the state folder. */
+  readonly used?: readonly { readonly name: string; readonly bytes: number }[];
+  /** Whether there is so much that not all of it was counted. */
+  readonly usedMore?: boolean;
 }
 
 export type PythonProbe =
@@ -69,6 +79,7 @@ export interface ServerProbe {
   readonly message: string;
 }
 
+const mib = 1024 ** 2;
 const gib = 1024 ** 3;
 /** An environment with an ordinary machine-learning package takes a few GiB. */
 const littleDiskBytes = 5 * gib;
@@ -127,8 +138,8 @@ function checkUv(version: string | null): Finding {
   return { name: 'uv', level: 'ok', found };
 }
 
-function checkDisk({ home, freeBytes }: Probed['disk']): Finding {
-  const found = `${(freeBytes / gib).toFixed(1)} GiB free at ${home}`;
+function checkDisk({ home, freeBytes, used, usedMore }: DiskProbe): Finding {
+  const found = `${(freeBytes / gib).toFixed(1)} GiB free at ${home}${describeUsed(used ?? [], usedMore)}`;
   if (freeBytes >= littleDiskBytes) return { name: 'disk', level: 'ok', found };
   return {
     name: 'disk',
@@ -136,6 +147,19 @@ function checkDisk({ home, freeBytes }: Probed['disk']): Finding {
     found: `${found}; environments with large packages take several`,
     mend: `du -sh ${quote(home)}/*    # environments/ can be removed while Mimeo is stopped: they are made anew when a model runs`,
   };
+}
+
+/** `, 1.4 GiB used (environments 1.3 GiB, objects 80 MiB)`: the largest first. */
+function describeUsed(used: NonNullable<DiskProbe['used']>, isMore = false): string {
+  const shown = used.filter(({ bytes }) => bytes >= mib).toSorted((a, b) => b.bytes - a.bytes);
+  if (shown.length === 0) return '';
+  const sum = used.reduce((total, { bytes }) => total + bytes, 0);
+  const parts = shown.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`).join(', ');
+  return `, ${isMore ? 'more than ' : ''}${formatBytes(sum)} used (${parts})`;
+}
+
+function formatBytes(bytes: number): string {
+  return bytes < gib ? `${Math.round(bytes / mib)} MiB` : `${(bytes / gib).toFixed(1)} GiB`;
 }
 
 function checkHome({ path, exists, writable, nearest }: HomeProbe): Finding {

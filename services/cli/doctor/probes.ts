@@ -12,6 +12,7 @@ import { ApiError, Client } from '../client.ts';
 import { isLoopback, mimeoFolder, rememberedServer } from '../config.ts';
 import { usageError } from '../failure.ts';
 import type { GpuProbe, HomeProbe, PortProbe, Probed, PythonProbe, ServerProbe } from './checks.ts';
+import { measureFolder } from './disk-use.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -29,9 +30,10 @@ export async function probeMachine(env: Env, signal: AbortSignal): Promise<Probe
   const port = readPort(env.MIMEO_PORT);
   const home = await probeHome(env);
   const python = await probePython(env);
-  const [uv, disk, portState, gpu, server, index] = await Promise.all([
+  const [uv, disk, used, portState, gpu, server, index] = await Promise.all([
     probeUv(),
     statfs(home.nearest),
+    home.exists ? measureFolder(home.path) : undefined,
     probePort(port),
     probeGpu(),
     probeServer(env, signal),
@@ -41,7 +43,7 @@ export async function probeMachine(env: Env, signal: AbortSignal): Promise<Probe
     node: { version: process.versions.node, path: process.execPath },
     python,
     uv,
-    disk: { home: home.nearest, freeBytes: disk.bavail * disk.bsize },
+    disk: { home: home.nearest, freeBytes: disk.bavail * disk.bsize, ...used },
     home,
     databases: ['mimeo.db', 'queue.db'].map((name) => {
       const path = join(home.path, name);
