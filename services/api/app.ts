@@ -168,7 +168,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   versionPushRoutes(app, { builder, maxSourceBytes, models, catalogue, now, logger: parts.logger });
   fileRoutes(app, uploads, publicUrl);
   accountRoutes(app, { accounts, hardware });
-  poolRoutes(app, { pools, jobs: flow.jobs, now });
+  poolRoutes(app, { pools, jobs: flow.jobs, publicUrl, now });
   document(app);
   const drain = () => {
     draining = true;

@@ -54,6 +54,8 @@ export type Waiting = NonNullable<PredictionAnswer['waiting']>;
 const failureAnswer = z.looseObject({ code: z.string(), message: z.string() }).nullable();
 
 export const poolsAnswer = z.looseObject({
+  /** URL of the next page. */
+  next: z.string().nullish(),
   results: z.array(
     z.looseObject({
       model: z.string(),

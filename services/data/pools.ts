@@ -1,5 +1,6 @@
 import type { Pool, PoolState } from '../core/pool.ts';
-import type { Table } from '../ports/table/port.ts';
+import type { Page, Table } from '../ports/table/port.ts';
+import { fillPage } from './filtered-page.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** A pool that got no job for this long is not looked at any more. */
@@ -31,10 +32,19 @@ export class Pools {
     return await this.#touchedAfter(timeKey(now - poolActiveSeconds * 1000));
   }
 
-  /** Those of an account's own models, the pool whose latest job is the newest first. */
-  async activeOf(account: string, now: number): Promise<readonly Pool[]> {
-    const active = await this.active(now);
-    return active.filter((pool) => pool.account === account).reverse();
+  /** A page of those that match, the pool whose latest job is the newest first; see `fillPage` for how full it is. */
+  async listActive(
+    now: number,
+    matches: (pool: Pool) => boolean,
+    options: { readonly limit: number; readonly cursor: string | undefined },
+  ): Promise<Page<Pool>> {
+    const after = timeKey(now - poolActiveSeconds * 1000);
+    const look = async (cursor: string | undefined, limit: number): Promise<Page<Pool>> => {
+      const partition = { index: 'listing', pk: 'POOLS' } as const;
+      const page = await this.#table.query(partition, { descending: true, limit, cursor, after });
+      return { items: page.items.map((item) => fromStored<Pool>(item)), next: page.next };
+    };
+    return await fillPage(look, matches, options);
   }
 
   /** Every pool that has ever had a job. */

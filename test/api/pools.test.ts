@@ -122,6 +122,29 @@ it("another account sees nothing of them, though it runs one's public model", as
   }
 });
 
+it('pools are told page by page, each once and only the own ones', async () => {
+  const made = Array.from({ length: 205 }, (_, at) => `local/many-${at}`);
+  for (const [at, model] of made.entries()) {
+    test.clock.now += 1;
+    const account = at % 2 === 0 ? 'local' : 'stranger';
+    const about = { model, version: 'c'.repeat(64), hardware: 'cpu' };
+    await test.pools.touch(
+      { id: sharedPoolId(about), account, ...about, concurrency: 1, streams: false },
+      test.clock.now,
+    );
+  }
+
+  const first = await get('/v1/pools');
+  const second = await get(first.next.replace(/^https?:\/\/[^/]+/, ''));
+
+  const models = [...first.results, ...second.results].map(({ model }) => model);
+  expect(first.results).toHaveLength(100);
+  expect(second.next).toBeNull();
+  expect(models.slice(0, 103)).toEqual(made.filter((_, at) => at % 2 === 0).toReversed());
+  expect(new Set(models).size).toBe(models.length);
+  expect((await test.call('GET', '/v1/pools?cursor=nonsense')).status).toBe(400);
+});
+
 it('a pool is forgotten a day after its last prediction', async () => {
   test.clock.now += 25 * 3600 * 1000;
 

@@ -51,6 +51,19 @@ describe('ps', () => {
     expect(text).toContain('  setup fails: No module named torch.\n  see: npx mimeo logs local/chat --setup');
   });
 
+  test('shows the pools of all pages', async () => {
+    const server = await startServer({
+      'GET /pools': (_request, response) =>
+        answer(response, 200, { next: `${server.url}/v1/pools?cursor=a%2Fb`, results: [pool] }),
+      'GET /pools?cursor=a%2Fb': (_request, response) =>
+        answer(response, 200, { next: null, results: [{ ...pool, model: 'local/other' }] }),
+    });
+
+    const { results } = JSON.parse((await mimeo(['ps', '--json'], { env: envOf(server) })).stdout);
+
+    expect(results).toMatchObject([{ model: 'local/chat' }, { model: 'local/other' }]);
+  });
+
   test('prints the pools, or as JSON all that the server tells', async () => {
     const server = await startServer({
       'GET /pools': (_request, response) => answer(response, 200, { results: [{ ...pool, more: 1 }] }),

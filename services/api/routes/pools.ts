@@ -5,11 +5,12 @@ import type { Jobs } from '../../data/jobs.ts';
 import type { Pools } from '../../data/pools.ts';
 import type { ApiEnv } from '../auth.ts';
 import { jsonResponse, problems } from '../openapi.ts';
+import { nextUrl } from '../paging.ts';
 import { pageOf } from '../schemas.ts';
 import { isoTime } from '../views.ts';
 
-/** Most pools that are told of, those that had a prediction last. */
-const poolLimit = 100;
+/** Pools on a page. */
+const pageSize = 100;
 /** Jobs of a pool are counted up to this. */
 const countLimit = 10_000;
 
@@ -57,31 +58,38 @@ const setupLogSchema = z
   })
   .openapi('SetupLog');
 
+const query = z.object({ cursor: z.string().optional() });
+
 interface Parts {
   readonly pools: Pools;
   readonly jobs: Jobs;
+  readonly publicUrl: () => string;
   readonly now: () => number;
 }
 
 /** What the pools of an account's own models are like, and why. */
-export function poolRoutes(app: OpenAPIHono<ApiEnv>, { pools, jobs, now }: Parts): void {
+export function poolRoutes(app: OpenAPIHono<ApiEnv>, { pools, jobs, publicUrl, now }: Parts): void {
   app.openapi(
     createRoute({
       method: 'get',
       path: '/v1/pools',
       operationId: 'pools.list',
+      request: { query },
       responses: {
         200: jsonResponse(
           pageOf(poolBodySchema),
           "Pools of the account's models that had a prediction in the last day, the latest first",
         ),
-        ...problems(401),
+        ...problems(400, 401),
       },
     }),
     async (context) => {
-      const own = await pools.activeOf(context.get('caller').account, now());
+      const { account } = context.get('caller');
+      const { cursor } = context.req.valid('query');
+      const isOwn = (pool: Pool) => pool.account === account;
+      const page = await pools.listActive(now(), isOwn, { limit: pageSize, cursor });
       const results = await Promise.all(
-        own.slice(0, poolLimit).map(async (pool) => {
+        page.items.map(async (pool) => {
           const [queued, running, state] = await Promise.all([
             jobs.count(pool.id, 'queued', countLimit),
             jobs.count(pool.id, 'running', countLimit),
@@ -90,7 +98,8 @@ export function poolRoutes(app: OpenAPIHono<ApiEnv>, { pools, jobs, now }: Parts
           return poolBody(pool, { queued, running, state });
         }),
       );
-      return context.json({ next: null, previous: null, results }, 200);
+      const next = nextUrl(`${publicUrl()}/v1/pools`, page.next);
+      return context.json({ next, previous: null, results }, 200);
     },
   );
 
@@ -99,24 +108,28 @@ export function poolRoutes(app: OpenAPIHono<ApiEnv>, { pools, jobs, now }: Parts
       method: 'get',
       path: '/v1/models/{owner}/{name}/setup-logs',
       operationId: 'models.setupLogs',
-      request: { params: z.object({ owner: z.string(), name: z.string() }) },
+      request: { params: z.object({ owner: z.string(), name: z.string() }), query },
       responses: {
         200: jsonResponse(pageOf(setupLogSchema), 'What the setups of its instances printed'),
-        ...problems(401, 404),
+        ...problems(400, 401, 404),
       },
     }),
     async (context) => {
       const { owner, name } = context.req.valid('param');
       const model = `${owner}/${name}`;
-      const own = await pools.activeOf(context.get('caller').account, now());
-      const ofModel = own.filter((pool) => pool.model === model);
-      if (ofModel.length === 0) {
+      const { account } = context.get('caller');
+      const { cursor } = context.req.valid('query');
+      const isOfModel = (pool: Pool) => pool.account === account && pool.model === model;
+      const page = await pools.listActive(now(), isOfModel, { limit: pageSize, cursor });
+      const ofModel = page.items;
+      if (ofModel.length === 0 && cursor === undefined && page.next === undefined) {
         const detail = `No model ${model} of yours had a prediction in the last day, so nothing was set up.`;
         throw new ProblemError('not_found', detail);
       }
       const states = await Promise.all(ofModel.map(async (pool) => pools.state(pool.id)));
       const results = ofModel.flatMap((pool, index) => setupLogs(pool, states[index]));
-      return context.json({ next: null, previous: null, results }, 200);
+      const next = nextUrl(`${publicUrl()}/v1/models/${model}/setup-logs`, page.next);
+      return context.json({ next, previous: null, results }, 200);
     },
   );
 }

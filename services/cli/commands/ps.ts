@@ -53,7 +53,19 @@ async function ps(options: PsOptions, signal: AbortSignal): Promise<void> {
 }
 
 async function askPools(client: Client, signal: AbortSignal) {
-  return await client.call('GET', '/pools', poolsAnswer, { signal }).catch((error: unknown) => {
+  const first = await askPage(client, undefined, signal);
+  const results = [...first.results];
+  for (let { next } = first; next; ) {
+    const page = await askPage(client, new URL(next).searchParams.get('cursor') ?? undefined, signal);
+    results.push(...page.results);
+    next = page.next;
+  }
+  return { ...first, next: null, results };
+}
+
+async function askPage(client: Client, cursor: string | undefined, signal: AbortSignal) {
+  const path = cursor === undefined ? '/pools' : `/pools?${new URLSearchParams({ cursor })}`;
+  return await client.call('GET', path, poolsAnswer, { signal }).catch((error: unknown) => {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
     throw usageError(`${client.server.url} tells nothing of its pools: it is of an older release.`);
   });
