@@ -9,11 +9,13 @@ import {
   type Place,
   parsePlace,
 } from '../data/progress.ts';
-import type { Channel, ChannelEvent } from '../ports/channel/port.ts';
+import { type Channel, type ChannelEvent, memoryEvents } from '../ports/channel/port.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import type { Value } from '../ports/table/port.ts';
 import { withUrls } from './output-urls.ts';
 
+/** Events that wait for a slow reader; what comes beyond them is for the channel to remember, and then for the end. */
+const unreadEvents = 4 * memoryEvents;
 /** How long a silent stream goes without looking itself, should its doorbell be lost. */
 const secondLookMs = 2000;
 
@@ -60,17 +62,22 @@ async function* followJob(
   const inbox = new Inbox();
   const resumed = parsePlace(lastEventId ?? '');
   const reader = new Reader(resumed ?? beginning);
-  const subscription = await parts.channel.subscribe(
-    jobTopic(id),
-    (event) => inbox.put(event),
-    resumed && (lastEventId as string),
-  );
+  let unsubscribe = () => {};
+  async function* join(after: string | undefined): AsyncGenerator<UnsignedEvent> {
+    unsubscribe();
+    const put = (event: ChannelEvent | undefined) => inbox.put(event);
+    const subscription = await parts.channel.subscribe(jobTopic(id), put, after);
+    unsubscribe = () => subscription.close();
+    if (subscription.replay.gap) yield* reader.stored(await parts.jobs.record(id));
+    yield* reader.live(subscription.replay.events);
+  }
   const leave = () => inbox.put(undefined);
   signal.addEventListener('abort', leave, { once: true });
   try {
-    if (subscription.replay.gap) yield* reader.stored(await parts.jobs.record(id));
-    yield* reader.live(subscription.replay.events);
+    yield* join(resumed && lastEventId);
     while (!signal.aborted) {
+      // Whoever reads so slowly that something was left out is served like one who comes back.
+      if (inbox.startAnew() || reader.startAnew()) yield* join(reader.place);
       const record = await parts.jobs.record(id);
       // Read before the inbox is emptied: what was put out before the end is then in one of the two.
       yield* reader.live(inbox.take());
@@ -84,16 +91,29 @@ async function* followJob(
     }
   } finally {
     signal.removeEventListener('abort', leave);
-    subscription.close();
+    unsubscribe();
   }
 }
 
 /** Knows what its reader has seen, and lets each thing through once. */
 class Reader {
   #seen: Place;
+  #skipped = false;
 
   constructor(seen: Place) {
     this.#seen = seen;
+  }
+
+  /** The id of what it has seen last; undefined where that is nothing. */
+  get place(): string | undefined {
+    return this.#seen.attempt === 0 ? undefined : formatPlace(this.#seen);
+  }
+
+  /** @returns whether elements came that could not be shown, because others before them did not come */
+  startAnew(): boolean {
+    const skipped = this.#skipped;
+    this.#skipped = false;
+    return skipped;
   }
 
   *live(events: readonly ChannelEvent[]): Generator<UnsignedEvent> {
@@ -135,7 +155,10 @@ class Reader {
     // A later attempt begins anew.
     const seen = place.attempt > this.#seen.attempt ? { chunk: 0, log: 0 } : this.#seen;
     // An element that was skipped is not jumped over: the stored output has it.
-    if (type !== 'logs') return place.chunk === seen.chunk + 1;
+    if (type !== 'logs') {
+      this.#skipped ||= place.chunk > seen.chunk + 1;
+      return place.chunk === seen.chunk + 1;
+    }
     return place.chunk === seen.chunk && place.log > seen.log;
   }
 }
@@ -159,17 +182,26 @@ function outputText(chunk: unknown): string {
   return typeof chunk === 'string' ? chunk : JSON.stringify(chunk);
 }
 
-/** Events that have come and were not read yet, and whether the doorbell was rung. */
+/** Events that have come and were not read yet, a bounded number, and whether the doorbell was rung. */
 class Inbox {
   #events: ChannelEvent[] = [];
   #rung = false;
+  #overflowed = false;
   #wake: (() => void) | undefined;
 
   /** @param event undefined for a ring */
   put(event: ChannelEvent | undefined): void {
-    if (event) this.#events.push(event);
-    else this.#rung = true;
+    if (!event) this.#rung = true;
+    else if (this.#events.length >= unreadEvents) this.#overflowed = true;
+    else if (!this.#overflowed) this.#events.push(event);
     this.#wake?.();
+  }
+
+  /** @returns whether more came than it holds, and what it held has been taken: the rest is to be had elsewhere */
+  startAnew(): boolean {
+    const isOver = this.#overflowed && this.#events.length === 0;
+    if (isOver) this.#overflowed = false;
+    return isOver;
   }
 
   take(): readonly ChannelEvent[] {
@@ -179,7 +211,7 @@ class Inbox {
   /** Waits for anything to come. @returns whether it is time to look at the job itself */
   async wait(ms: number): Promise<boolean> {
     let late = false;
-    if (this.#events.length === 0 && !this.#rung) {
+    if (this.#events.length === 0 && !this.#rung && !this.#overflowed) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(() => {
           late = true;
@@ -191,7 +223,7 @@ class Inbox {
         };
       });
     }
-    const look = this.#rung || late;
+    const look = this.#rung || late || this.#overflowed;
     this.#rung = false;
     return look;
   }

@@ -224,6 +224,44 @@ describe('a stream', () => {
     );
   });
 
+  it('waits for a slow reader with a bounded memory, and brings it everything in order', async () => {
+    const { streamEvents } = await import('../../services/api/stream.ts');
+    const parts = { jobs: test.flow.jobs, channel: test.channel, objects: test.objects };
+    const subscribe = vi.spyOn(test.channel, 'subscribe');
+    const reader = streamEvents(parts, job.id, undefined, new AbortController().signal);
+    const kept = memoryEvents * 4;
+    const count = memoryEvents * 10;
+    let reported = 0;
+    const go = async (to: number) => {
+      while (reported < to) await report(token(reported++));
+    };
+    const seen: string[] = [];
+    const read = async (to: number) => {
+      while (seen.length < to) {
+        const { value } = await reader.next();
+        if (value?.event === 'output') seen.push(value.data);
+      }
+    };
+
+    await go(1);
+    await read(1);
+    const asleep = reader.next();
+    await go(2);
+    seen.push((await asleep).value?.data ?? '');
+    // Here it reads nothing while more comes than is kept for it, though not more than is remembered.
+    await go(kept + 3000);
+    await read(kept + 3000);
+    expect(subscribe).toHaveBeenCalledTimes(2);
+    // And here more than is remembered; what was forgotten is stored with the end.
+    await go(count);
+    await read(kept * 2);
+    await report(end(count));
+    await read(count);
+
+    expect(seen).toEqual(tokens(count));
+    expect((await reader.next()).value).toMatchObject({ event: 'done' });
+  });
+
   async function stored() {
     const found = await test.flow.jobs.get(job.id);
     if (!found) throw new Error('the job is gone');
