@@ -130,6 +130,25 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
       expect((await read(id)).output).toEqual([expect.stringContaining(`/jobs/${id}/files/${name}?`)]);
     });
 
+    it('stays with a canceled job whose runner could not bring the rest of its files', async () => {
+      const { id, attempt } = await running();
+      const { name } = await runner.placeFile({ id, attempt, contentType: 'image/png' });
+      const chunk: RunnerEvent = { type: 'output', index: 0, chunk: null, files: [{ path: [], name }] };
+      await runner.report({ id, attempt, events: [chunk] });
+      await cancel(id);
+
+      const message = 'job is not held under this attempt any more';
+      const failed = { status: 'failed', failure: { code: 'platform_error', message } } as const;
+      const outcome = { ...failed, output: null, predictMs: null, metrics: {} };
+      await runner.report({ id, attempt, events: [{ ...ended, outcome, logs: 'stopped\n' }] });
+
+      expect(await read(id)).toMatchObject({
+        status: 'canceled',
+        logs: 'stopped\n',
+        output: [expect.stringContaining(`/jobs/${id}/files/${name}?`)],
+      });
+    });
+
     it('has no place for a job that is not held any more, or that another pool holds', async () => {
       const { id, attempt } = await running();
       const other = binding.as({ role: 'runner', pool: otherPool });

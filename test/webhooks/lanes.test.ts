@@ -64,3 +64,54 @@ it('tells when a line that was too long has room again', async () => {
   expect(begun).toHaveLength(1004);
   expect(rooms()).toBe(1);
 });
+
+it('a line that was too long has nothing to do with the ends of others', async () => {
+  const { lanes, begun, end, rooms } = openLanes();
+  for (let item = 0; item < 1100; item += 1) lanes.add(`full-${item}`, 'full', true);
+  for (let item = 0; item < 10; item += 1) lanes.add(`other-${item}`, 'other', true);
+  for (let done = 0; done < begun.length; done += 1) {
+    const id = begun[done] ?? '';
+    if (id.startsWith('other')) await end(id);
+  }
+
+  expect(begun.filter((id) => id.startsWith('other'))).toHaveLength(10);
+  expect(rooms()).toBe(0);
+});
+
+it('tells of room again each time that a line was too long, and takes what found none before', async () => {
+  const { lanes, begun, end, rooms } = openLanes();
+  const addAll = () => {
+    for (let item = 0; item < 2500; item += 1)
+      if (!begun.includes(`${item}`)) lanes.add(`${item}`, 'host', true);
+  };
+  addAll();
+  for (let done = 0; done < begun.length; done += 1) {
+    const before = rooms();
+    await end(begun[done] ?? '');
+    // As a look at the table does.
+    if (rooms() > before) addAll();
+  }
+
+  expect(begun).toHaveLength(2500);
+  expect(new Set(begun).size).toBe(2500);
+  expect(rooms()).toBe(2);
+});
+
+it('what must arrive finds room where what is old soon finds none', async () => {
+  const { lanes, begun, end } = openLanes();
+  for (let item = 0; item < 1100; item += 1) lanes.add(`output-${item}`, 'host', false);
+  lanes.add('completed', 'host', true);
+  await end('output-0');
+
+  expect(begun.at(-1)).toBe('completed');
+});
+
+it('what was closed asks for nothing more', async () => {
+  const { lanes, begun, end, rooms } = openLanes();
+  for (let item = 0; item < 1100; item += 1) lanes.add(`${item}`, 'host', true);
+  const closed = lanes.close();
+  for (const id of [...begun]) await end(id);
+  await closed;
+
+  expect([begun.length, rooms()]).toEqual([4, 0]);
+});
