@@ -2,23 +2,14 @@ import { ProblemError } from '../core/errors.ts';
 import { newJobId } from '../core/ids.ts';
 import type { Job } from '../core/job.ts';
 import { outputFileKey } from '../core/output-files.ts';
-import type { PoolState } from '../core/pool.ts';
 import { remember } from '../core/remembered.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Result } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
-import {
-  demandTopic,
-  encodeOutput,
-  formatPlace,
-  instanceTopic,
-  jobTopic,
-  readProgress,
-} from '../data/progress.ts';
+import { encodeOutput, formatPlace, instanceTopic, jobTopic, readProgress } from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import {
   type Assignment,
-  type Demand,
   type FilePlace,
   type FleetProtocol,
   type HeartbeatRequest,
@@ -26,8 +17,6 @@ import {
   type LeaseRequest,
   leaseSeconds,
   type PlaceFileRequest,
-  type PoolDemand,
-  type RefuseRequest,
   type Report,
   type RunnerEvent,
   type StopList,
@@ -35,7 +24,9 @@ import {
 import type { Objects } from '../ports/objects/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
 import type { Durability } from '../ports/table/port.ts';
+import { Demands } from './demands.ts';
 import { LiveCheckpoints } from './live-checkpoints.ts';
+import { longPoll } from './long-poll.ts';
 
 /** How long a runner has to store a file. */
 const putUrlSeconds = 900;
@@ -47,10 +38,6 @@ export type FleetIdentity =
 
 /** How often what a running job has put out is stored. */
 const checkpointMs = 10_000;
-/** Jobs of a pool that are counted before it is simply "many". */
-const countLimit = 10_000;
-/** Jobs that one refusal ends at a time. */
-const refuseBatch = 100;
 /** Attempts, and instances, of which this process remembers something; the oldest are forgotten first. */
 const rememberedLimit = 10_000;
 
@@ -66,7 +53,6 @@ interface Followed {
 /** The control plane's side of the fleet protocol. */
 export class Dispatch {
   readonly #flow: JobFlow;
-  readonly #pools: Pools;
   readonly #queue: Queue;
   readonly #channel: Channel;
   readonly #objects: Objects;
@@ -74,8 +60,7 @@ export class Dispatch {
   readonly #live: LiveCheckpoints;
   readonly #followed = new Map<string, Followed>();
   readonly #watched = new Map<string, string>();
-  #demandChanged = true;
-  #demandWaiters = new Set<() => void>();
+  readonly #demands: Demands;
 
   constructor(parts: {
     flow: JobFlow;
@@ -86,21 +71,17 @@ export class Dispatch {
     now: () => number;
   }) {
     this.#flow = parts.flow;
-    this.#pools = parts.pools;
     this.#queue = parts.queue;
     this.#channel = parts.channel;
     this.#objects = parts.objects;
     this.#now = parts.now;
     this.#live = new LiveCheckpoints(parts.flow);
+    this.#demands = new Demands(parts);
   }
 
   /** Listens for wake-ups; call once before the first director asks. */
   async start(): Promise<void> {
-    await this.#channel.subscribe(demandTopic, () => {
-      if (this.#demandChanged) return;
-      this.#demandChanged = true;
-      for (const wake of this.#demandWaiters) wake();
-    });
+    await this.#demands.start();
   }
 
   /**
@@ -118,15 +99,15 @@ export class Dispatch {
       giveBack: async (ref) => this.#giveBack(runnersPool(identity), ref),
       demand: async (request, signal) => {
         mustBeDirector(identity);
-        return await this.#demand(request.waitSeconds, signal);
+        return await this.#demands.next(request.waitSeconds, signal);
       },
       reportPool: async (state) => {
         mustBeDirector(identity);
-        await this.#reportPool(state);
+        await this.#demands.reportPool(state);
       },
       refuse: async (request) => {
         mustBeDirector(identity);
-        await this.#refuse(request);
+        await this.#demands.refuse(request);
       },
     };
   }
@@ -351,56 +332,6 @@ export class Dispatch {
     const heartbeat = await this.#flow.jobs.heartbeat(id);
     return heartbeat?.attempt === attempt && heartbeat.outputShown;
   }
-
-  async #demand(waitSeconds: number, signal?: AbortSignal): Promise<Demand> {
-    if (!this.#demandChanged) await this.#demandChange(waitSeconds, signal);
-    this.#demandChanged = false;
-    const pools = await this.#pools.active(this.#now());
-    const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));
-    return { pools: demand };
-  }
-
-  async #demandChange(waitSeconds: number, signal?: AbortSignal): Promise<void> {
-    const poll = longPoll(waitSeconds, signal);
-    this.#demandWaiters.add(poll.end);
-    await poll.ended;
-    this.#demandWaiters.delete(poll.end);
-  }
-
-  async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
-    const [queued, running, oldest, runSeconds] = await Promise.all([
-      this.#flow.jobs.count(pool.id, 'queued', countLimit),
-      this.#flow.jobs.count(pool.id, 'running', countLimit),
-      this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }),
-      this.#pools.runSeconds(pool.id),
-    ]);
-    return {
-      pool,
-      queued,
-      running,
-      oldestQueuedAt: oldest[0]?.createdAt ?? null,
-      runSeconds: [...runSeconds],
-    };
-  }
-
-  async #reportPool(state: PoolState): Promise<void> {
-    await this.#pools.putState(state);
-  }
-
-  async #refuse(request: RefuseRequest): Promise<void> {
-    for (;;) {
-      const waiting = await this.#flow.jobs.unfinished(request.pool, 'queued', { limit: refuseBatch });
-      for (const job of waiting) {
-        const result = { output: null, logs: request.logs, metrics: {}, attempt: job.attempt };
-        await this.#flow.apply(
-          job.id,
-          { type: 'unservable', at: this.#now(), failure: request.failure },
-          result,
-        );
-      }
-      if (waiting.length < refuseBatch) return;
-    }
-  }
 }
 
 function runnersPool(identity: FleetIdentity): string {
@@ -419,18 +350,4 @@ function isHeld(job: Job, pool: string, attempt: number): boolean {
 
 function staleAttempt(id: string): ProblemError {
   return new ProblemError('stale_attempt', `Job ${id} is not held under this attempt any more; stop it.`);
-}
-
-/** A wait that is over with `end`, with `signal` or after `seconds`, and leaves nothing behind. */
-function longPoll(seconds: number, signal: AbortSignal | undefined) {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const end = () => resolve();
-  const timer = setTimeout(end, seconds * 1000);
-  if (signal?.aborted) end();
-  signal?.addEventListener('abort', end);
-  const ended = promise.then(() => {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', end);
-  });
-  return { end, ended };
 }

@@ -19,7 +19,7 @@ export function rmCommand(signal: AbortSignal): Command {
       'after',
       `
 A prediction that is stopped stays listed, and costs nothing from then on. A model can be deleted once it has no
-versions. There is no undo. The disk of a version is free within a minute, once nothing runs from it.
+versions. There is no undo. Its disk space is free within two minutes after nothing runs from it any more.
 
 Examples:
   $ npx mimeo rm mhtmkdb4mbaw7pc5dyyfc4qsbe

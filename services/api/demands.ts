@@ -1,0 +1,96 @@
+import type { PoolState } from '../core/pool.ts';
+import type { JobFlow } from '../data/job-flow.ts';
+import type { Pools } from '../data/pools.ts';
+import { demandTopic } from '../data/progress.ts';
+import type { Channel } from '../ports/channel/port.ts';
+import type { Demand, PoolDemand, RefuseRequest } from '../ports/fleet-protocol/port.ts';
+import { longPoll } from './long-poll.ts';
+
+/** Jobs of a pool that are counted before it is simply "many". */
+const countLimit = 10_000;
+/** Jobs that one refusal ends at a time. */
+const refuseBatch = 100;
+
+/** What directors are told of the pools, and what they say of them. */
+export class Demands {
+  readonly #flow: JobFlow;
+  readonly #pools: Pools;
+  readonly #channel: Channel;
+  readonly #now: () => number;
+  #demandChanged = true;
+  #demandWaiters = new Set<() => void>();
+
+  constructor(parts: {
+    readonly flow: JobFlow;
+    readonly pools: Pools;
+    readonly channel: Channel;
+    readonly now: () => number;
+  }) {
+    this.#flow = parts.flow;
+    this.#pools = parts.pools;
+    this.#channel = parts.channel;
+    this.#now = parts.now;
+  }
+
+  /** Listens for wake-ups; call once before the first director asks. */
+  async start(): Promise<void> {
+    await this.#channel.subscribe(demandTopic, () => {
+      if (this.#demandChanged) return;
+      this.#demandChanged = true;
+      for (const wake of this.#demandWaiters) wake();
+    });
+  }
+
+  /** What the pools want, once that may have changed. */
+  async next(waitSeconds: number, signal?: AbortSignal): Promise<Demand> {
+    if (!this.#demandChanged) await this.#demandChange(waitSeconds, signal);
+    this.#demandChanged = false;
+    const pools = await this.#pools.active(this.#now());
+    const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));
+    return { pools: demand };
+  }
+
+  async #demandChange(waitSeconds: number, signal?: AbortSignal): Promise<void> {
+    const poll = longPoll(waitSeconds, signal);
+    this.#demandWaiters.add(poll.end);
+    await poll.ended;
+    this.#demandWaiters.delete(poll.end);
+  }
+
+  async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
+    const [queued, running, oldest, runSeconds] = await Promise.all([
+      this.#flow.jobs.count(pool.id, 'queued', countLimit),
+      this.#flow.jobs.count(pool.id, 'running', countLimit),
+      this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }),
+      this.#pools.runSeconds(pool.id),
+    ]);
+    return {
+      pool,
+      queued,
+      running,
+      oldestQueuedAt: oldest[0]?.createdAt ?? null,
+      runSeconds: [...runSeconds],
+    };
+  }
+
+  /** Keeps what the director says of a pool. */
+  async reportPool(state: PoolState): Promise<void> {
+    await this.#pools.putState(state);
+  }
+
+  /** Ends what waits for a pool that cannot serve it. */
+  async refuse(request: RefuseRequest): Promise<void> {
+    for (;;) {
+      const waiting = await this.#flow.jobs.unfinished(request.pool, 'queued', { limit: refuseBatch });
+      for (const job of waiting) {
+        const result = { output: null, logs: request.logs, metrics: {}, attempt: job.attempt };
+        await this.#flow.apply(
+          job.id,
+          { type: 'unservable', at: this.#now(), failure: request.failure },
+          result,
+        );
+      }
+      if (waiting.length < refuseBatch) return;
+    }
+  }
+}
