@@ -1,5 +1,5 @@
-import { access, lstat, mkdir, readdir, rename, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { access, lstat, readdir, rename, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { versionIdPattern } from '../core/ids.ts';
 import type { Holds } from './holds.ts';
@@ -52,7 +52,7 @@ export class Collector {
     readonly versions: readonly string[];
     readonly environments: readonly string[];
   }> {
-    await removeLeftovers(this.#trash);
+    for (const folder of ['tmp', 'versions']) await removeLeftovers(join(this.#home, folder));
     const versions: string[] = [];
     for (const id of await this.#versionIds()) {
       if (await this.#collectVersion(id, uses)) versions.push(id);
@@ -60,10 +60,6 @@ export class Collector {
       await turn();
     }
     return { versions, environments: await this.#collectEnvironments() };
-  }
-
-  get #trash(): string {
-    return join(this.#home, 'tmp');
   }
 
   async #versionIds(): Promise<readonly string[]> {
@@ -116,6 +112,7 @@ export class Collector {
     const folder = join(this.#home, 'environments');
     // Where it is a link, others may use what it leads to.
     if (!(await lstat(folder).catch(() => undefined))?.isDirectory()) return [];
+    await removeLeftovers(folder);
     if (this.#now() - this.#searchedAt >= searchMs) {
       this.#searchedAt = this.#now();
       for (const path of await this.#longUnused(folder)) this.#suspects.add(path);
@@ -164,8 +161,8 @@ export class Collector {
 
   /** @returns where it is now; undefined where it was not there */
   async #moveAway(path: string): Promise<string | undefined> {
-    await mkdir(this.#trash, { recursive: true });
-    const trash = newWorkPath(this.#trash, 'trash');
+    // Beside it, where a rename is one step also if its folder is a file system of its own.
+    const trash = newWorkPath(dirname(path), 'trash');
     try {
       await rename(path, trash);
       return trash;

@@ -58,7 +58,6 @@ describe('versions and environments', () => {
 
     expect(await names('versions')).toEqual([two]);
     expect(await names('environments')).toEqual(['other', 'shared']);
-    expect(await names('tmp')).toEqual([]);
   });
 
   test('an environment goes with the last version that uses it, and no other does', async () => {
@@ -144,10 +143,13 @@ describe('versions and environments', () => {
     const gone = 2 ** 22 + 1;
     for (const name of [`trash-${gone}-a`, `build-${gone}-b`, `trash-${process.pid}-a`, 'build-1-c'])
       await fill(join(home, 'tmp', name));
+    for (const folder of ['versions', 'environments']) await fill(join(home, folder, `trash-${gone}-a`));
 
     await collector.collect(naming(one, two));
 
     expect(await names('tmp')).toEqual(['build-1-c']);
+    expect(await names('versions')).toEqual([one, two]);
+    expect(await names('environments')).toEqual(['other', 'shared']);
   });
 
   test('a home without anything is none to complain of', async () => {
