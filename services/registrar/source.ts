@@ -173,6 +173,7 @@ export class SourceRegistrar {
     };
   }
 
+  /** @param releases takes what lets the environment go again; a version that is here keeps its own without */
   async #environment(
     cogYaml: CogYaml,
     sourceFolder: string,
