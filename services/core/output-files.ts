@@ -45,6 +45,8 @@ export function filesOfElement(
 
 /** Finds where in an output, or in one element of an iterator's output, files stand that are written as data URLs. */
 export interface FileFinder {
+  /** Whether the whole output is one file, whatever the run. */
+  readonly isOneFile: boolean;
   inOutput(output: unknown): readonly OutputPath[];
   inElement(element: unknown): readonly OutputPath[];
 }
@@ -85,6 +87,7 @@ export function fileFinder(document: unknown): FileFinder | undefined {
     });
   };
   return {
+    isOneFile: output.type === 'string' && output.format === 'uri' && output.nullable !== true,
     inOutput: (value) => find(value, output, 0),
     inElement: (value) => find(value, asSchema(output.items), 1),
   };

@@ -1,3 +1,4 @@
+import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -31,6 +32,7 @@ import { maxSourceBytes } from '../registrar/limits.ts';
 import { findPython } from '../registrar/python.ts';
 import { SourceRegistrar } from '../registrar/source.ts';
 import { startRunner } from '../runner/app.ts';
+import { openFileReceiver } from '../runner/file-receiver.ts';
 import { repeat, Sweeper } from '../sweeper/app.ts';
 import { removeExpiredFiles } from '../sweeper/files.ts';
 import { Webhooks } from '../webhooks/app.ts';
@@ -89,6 +91,7 @@ async function compose(
   closeAll: () => Promise<void>,
 ): Promise<LocalPlatform> {
   const now = Date.now;
+  const maxFileBytes = Math.floor(env.MIMEO_MAX_FILE_MB * 1024 * 1024);
   const tls = readTls({ cert: env.MIMEO_TLS_CERT, key: env.MIMEO_TLS_KEY });
   let url = env.MIMEO_PUBLIC_URL?.replace(/\/+$/, '') ?? '';
   // The SDK takes a tenth of a second to load, so only who wants traces has it.
@@ -134,7 +137,7 @@ async function compose(
     builder: registrar,
     maxSourceBytes,
     objects,
-    maxFileBytes: Math.floor(env.MIMEO_MAX_FILE_MB * 1024 * 1024),
+    maxFileBytes,
     servedObjects: { objects, signingKey: objectsKey },
     publicUrl: () => url,
     webhookTargets,
@@ -178,9 +181,15 @@ async function compose(
   });
   closers.push(await webhooks.start(), table.consume(webhooks.consumer));
 
+  const receiver = await openFileReceiver();
+  closers.push(() => receiver.close());
+  // What an instance is called is no secret.
+  const uploadKey = randomBytes(32);
+  const doorOf = (instance: string) =>
+    receiver.door(createHmac('sha256', uploadKey).update(instance).digest('hex'));
   const fleet = createProcessFleet({
     capacity: env.MIMEO_MAX_INSTANCES,
-    launch: async (pool) => registrar.launch(pool.version),
+    launch: async (pool, id) => registrar.launch(pool.version, { uploadUrl: doorOf(id).url }),
     startRunner: ({ id, pool, cogUrl, serverLog, outOfMemory }) =>
       startRunner({
         protocol: withInternalUrls(api.dispatch.protocolFor({ role: 'runner', pool: pool.id }, 'soon'), {
@@ -192,6 +201,7 @@ async function compose(
         cogUrl,
         serverLog,
         outOfMemory,
+        sentFiles: { door: doorOf(id), maxBytes: maxFileBytes },
         setupTimeoutMs: env.MIMEO_SETUP_TIMEOUT_SECONDS * 1000,
         traces,
       }),

@@ -50,7 +50,7 @@ const schema = z.object({
     ),
   /** Input, output and logs of a prediction are removed so long after its end; 0 keeps them. */
   MIMEO_RETENTION_SECONDS: z.coerce.number().int().nonnegative().default(3600),
-  /** Largest file that may be uploaded, in MiB. */
+  /** Largest file that may be uploaded, or put out by a model as its whole output, in MiB. */
   MIMEO_MAX_FILE_MB: z.coerce.number().positive().default(1024),
   /** `full` survives a power cut, too, at the price of a disk flush for each write. */
   MIMEO_SQLITE_SYNCHRONOUS: z.enum(['normal', 'full']).default('normal'),

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ProblemError } from '../core/errors.ts';
 import { versionIdPattern } from '../core/ids.ts';
 import type { LaunchSpec } from '../core/launch.ts';
+import { fileFinder } from '../core/output-files.ts';
 import type { BuiltVersion } from '../core/version.ts';
 import { type CogYaml, parseCogYaml } from './cog-yaml.ts';
 import { Collector } from './collector.ts';
@@ -150,7 +151,10 @@ export class SourceRegistrar {
    * How to start an instance of a version. Makes its environment anew where it was deleted.
    * @throws ProblemError `not_found` where no such version was built here
    */
-  async launch(versionId: string): Promise<LaunchSpec> {
+  async launch(
+    versionId: string,
+    { uploadUrl }: { readonly uploadUrl?: string | undefined } = {},
+  ): Promise<LaunchSpec> {
     const built = await this.#read(versionId);
     if (!built) {
       throw new ProblemError(
@@ -162,9 +166,10 @@ export class SourceRegistrar {
     const cogYaml = await readCogYaml(cwd);
     // A version that is here keeps its environment.
     const { environment } = await this.#environment(cogYaml, cwd, () => {}, undefined);
+    const sends = uploadUrl && built.concurrency === 1 && fileFinder(built.openapiSchema)?.isOneFile;
     return {
       command: join(environment, 'bin', 'python'),
-      args: ['-m', 'cog.server.http', '--host', '127.0.0.1'],
+      args: ['-m', 'cog.server.http', '--host', '127.0.0.1', ...(sends ? ['--upload-url', uploadUrl] : [])],
       env: {
         ...(await traceEnvironment(environment)),
         ...runtimeEnvironment(environment, cogYaml, built.concurrency),

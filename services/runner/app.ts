@@ -13,7 +13,7 @@ import { isDefunct } from './cog-state.ts';
 import { backoffMs, Delivery, isPassing } from './delivery.ts';
 import { type CogExit, describeExit } from './exit.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import { OutputFiles, type StoredOutput } from './output-files.ts';
+import { OutputFiles, type SentFiles, type StoredOutput } from './output-files.ts';
 import { beginRunSpan, type RunSpan } from './run-span.ts';
 import { allSetupLogs, awaitSetup, lastLinesMs, type SetupResult, setupDeath } from './setup.ts';
 import type { ProgressEvent } from './transcript.ts';
@@ -36,6 +36,8 @@ export interface RunnerOptions {
   readonly cancelGraceMs?: number;
   /** @default 64 MiB */
   readonly maxOutputBytes?: number;
+  /** Where the server, started with `--upload-url`, sends its file where its version puts out one and nothing else. */
+  readonly sentFiles?: SentFiles | undefined;
   /** For how long a server that has nothing to do may refuse jobs. @default 10 s */
   readonly stuckMs?: number;
   /** Given where runs are traced. */
@@ -224,6 +226,7 @@ class InstanceRunner implements Runner {
       call?.end(ending);
       this.running--;
       held.hasRun = true;
+      held.files?.shut();
       const outcome = await this.#conclude(held, ending);
       held.span?.end(outcome);
       await reported;
@@ -255,7 +258,9 @@ class InstanceRunner implements Runner {
     const quietMs = this.#options.pool.streams ? 0 : quietJobMs;
     const delivery: Delivery = new Delivery(this.#protocol, job, quietMs, () => this.#stop(held));
     const finder = this.#cog.files;
-    const files = finder && new OutputFiles(finder, this.#protocol, job);
+    const { pool, sentFiles } = this.#options;
+    const sent = finder?.isOneFile && pool.concurrency === 1 ? sentFiles : undefined;
+    const files = finder && new OutputFiles(finder, this.#protocol, job, sent);
     const held: HeldJob = {
       job,
       delivery,
@@ -421,6 +426,9 @@ class InstanceRunner implements Runner {
   }
 }
 
+/** How coglet 0.23.1 begins the error of a run whose file it could not send. */
+const uploadFailed = 'Failed to upload output';
+
 /** Where a run's progress goes: straight to the control plane, unless files have to be brought away first. */
 function progressOf({ delivery, files }: HeldJob): (event: ProgressEvent) => void {
   const tell = (event: ProgressEvent) => delivery.progress(event);
@@ -429,12 +437,15 @@ function progressOf({ delivery, files }: HeldJob): (event: ProgressEvent) => voi
 
 /** The output, its files stored; the problem where they could not be. */
 async function storeFiles(
-  { files, span }: HeldJob,
-  { output }: CogEnding,
+  { files, fate, span }: HeldJob,
+  { kind, message, output }: CogEnding,
 ): Promise<StoredOutput | ProblemError> {
   if (!files) return { output, files: undefined };
   const storing = span?.beginStoring();
   try {
+    // Cog says that an upload failed, but neither why nor whose fault it is.
+    if (kind === 'failed' && fate === 'running' && files.failure && message.includes(uploadFailed))
+      throw files.failure;
     const stored = await files.end(output);
     if (stored.files) storing?.end({ attributes: { 'mimeo.files': stored.files.length } });
     return stored;

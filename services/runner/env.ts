@@ -20,6 +20,18 @@ const schema = z.object({
     .url({ protocol: /^http$/, hostname: /^127\.0\.0\.1$/ })
     .refine((url) => new URL(url).port !== '', 'needs a port, such as http://127.0.0.1:5000')
     .default('http://127.0.0.1:5000'),
+  /**
+   * Given to that server as its `--upload-url`, it sends its file here where its version puts out one and nothing else.
+   * Whoever knows it can send one, too, so its path is to be long and random.
+   */
+  COG_UPLOAD_URL: z
+    .string()
+    .regex(/^http:\/\/127\.0\.0\.1:\d{1,5}\/[\w-]{16,}$/, {
+      error: 'takes a port of this machine and a long random path, as in http://127.0.0.1:5001/0f8a…',
+    })
+    .optional(),
+  /** Largest file of that kind, MiB. */
+  MIMEO_MAX_FILE_MB: z.coerce.number().positive().default(1024),
   MIMEO_SETUP_TIMEOUT_SECONDS: seconds.default(600),
   /** A model that goes on for longer than this after a cancel is given up. */
   MIMEO_CANCEL_GRACE_SECONDS: seconds.default(10),

@@ -2,7 +2,9 @@ import { pino } from 'pino';
 import { wantsTraces } from '../core/trace.ts';
 import { createHttpFleetProtocol } from '../ports/fleet-protocol/http.ts';
 import { startRunner } from './app.ts';
-import { parseRunnerEnv } from './env.ts';
+import { parseRunnerEnv, type RunnerEnv } from './env.ts';
+import { openFileReceiver } from './file-receiver.ts';
+import type { SentFiles } from './output-files.ts';
 
 /** Feeds a Cog server beside this process with jobs from a control plane, until SIGTERM. */
 async function main(): Promise<void> {
@@ -23,6 +25,7 @@ async function main(): Promise<void> {
     instanceId: env.MIMEO_INSTANCE,
     pool: { id: env.MIMEO_POOL, concurrency: env.MIMEO_CONCURRENCY, streams: env.MIMEO_STREAMS },
     cogUrl: env.COG_URL,
+    sentFiles: await receiveFiles(env),
     setupTimeoutMs: env.MIMEO_SETUP_TIMEOUT_SECONDS * 1000,
     cancelGraceMs: env.MIMEO_CANCEL_GRACE_SECONDS * 1000,
   });
@@ -53,6 +56,16 @@ async function main(): Promise<void> {
   });
   process.on('SIGTERM', () => void end(0));
   process.on('SIGINT', () => void end(0));
+}
+
+async function receiveFiles(env: RunnerEnv): Promise<SentFiles | undefined> {
+  if (env.COG_UPLOAD_URL === undefined) return undefined;
+  const { port, pathname } = new URL(env.COG_UPLOAD_URL);
+  const receiver = await openFileReceiver({ port: Number(port || 80) });
+  return {
+    door: receiver.door(pathname.slice(1)),
+    maxBytes: Math.floor(env.MIMEO_MAX_FILE_MB * 1024 * 1024),
+  };
 }
 
 main().catch((error: unknown) => {

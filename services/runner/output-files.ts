@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ProblemError } from '../core/errors.ts';
 import {
@@ -8,8 +9,9 @@ import {
   replaceAt,
   valueAt,
 } from '../core/output-files.ts';
-import type { JobRef, RunnerProtocol } from '../ports/fleet-protocol/port.ts';
+import type { FilePlace, JobRef, RunnerProtocol } from '../ports/fleet-protocol/port.ts';
 import { backoffMs, isPassing } from './delivery.ts';
+import { type FileDoor, type FileTaker, forward, type IncomingFile } from './file-receiver.ts';
 import type { JsonValue, ProgressEvent } from './transcript.ts';
 
 /** With their pauses about as long as a lease lasts: a disk may be full for a moment. */
@@ -23,19 +25,81 @@ export interface StoredOutput {
   readonly files: OutputFile[] | undefined;
 }
 
+interface Arrival {
+  /** What Cog puts out in its place. */
+  readonly location: string;
+  /** Set once it is stored. */
+  name?: string;
+  failure?: ProblemError;
+}
+
+/** How the file of a model that puts out nothing else comes, where its Cog server sends it. */
+export interface SentFiles {
+  readonly door: FileDoor;
+  /** Largest one. */
+  readonly maxBytes: number;
+}
+
 /** Brings the files that one job puts out to where the control plane wants them, each once. */
-export class OutputFiles {
+export class OutputFiles implements FileTaker {
   readonly #finder: FileFinder;
   readonly #protocol: Pick<RunnerProtocol, 'placeFile'>;
   readonly #job: JobRef;
   /** By data URL: an iterator's elements come again with its end. */
   readonly #names = new Map<string, string>();
+  readonly #sent: SentFiles | undefined;
+  readonly #shut: (() => void) | undefined;
   #told: Promise<void> = Promise.resolve();
+  /** The one file that its Cog server has sent. */
+  #arrival: Arrival | undefined;
 
-  constructor(finder: FileFinder, protocol: Pick<RunnerProtocol, 'placeFile'>, job: JobRef) {
+  /** @param sent given where the whole output may come as one file that is sent; to be ended with `shut` then */
+  constructor(
+    finder: FileFinder,
+    protocol: Pick<RunnerProtocol, 'placeFile'>,
+    job: JobRef,
+    sent?: SentFiles | undefined,
+  ) {
     this.#finder = finder;
     this.#protocol = protocol;
     this.#job = job;
+    this.#sent = sent;
+    this.#shut = sent?.door.open(this);
+  }
+
+  get jobId(): string {
+    return this.#job.id;
+  }
+
+  /** Why the file that was sent is not stored; undefined where it is, or none came. */
+  get failure(): ProblemError | undefined {
+    return this.#arrival?.failure;
+  }
+
+  /** Once the run has ended: what still comes is not wanted. */
+  shut(): void {
+    this.#shut?.();
+  }
+
+  async take(file: IncomingFile, signal: AbortSignal): Promise<string> {
+    if (!this.#sent || this.#arrival) throw new ProblemError('conflict', 'A run sends one file.');
+    const { door, maxBytes } = this.#sent;
+    // Nobody can guess it, so that no text of a model passes for it.
+    const arrival: Arrival = { location: `${door.url}/${randomUUID()}` };
+    this.#arrival = arrival;
+    try {
+      const place = await this.#place(file.contentType);
+      const status = await forward(file, place.url, { maxBytes, signal });
+      if (status >= 300) throw notStored(status);
+      arrival.name = place.name;
+      return arrival.location;
+    } catch (error) {
+      arrival.failure =
+        error instanceof ProblemError
+          ? error
+          : new ProblemError('unavailable', 'The file of the output broke off on its way to the store.');
+      throw arrival.failure;
+    }
   }
 
   /** Passes progress on, in order, an element with files once these are stored. What cannot be is left to the end. */
@@ -55,6 +119,8 @@ export class OutputFiles {
    */
   async end(output: JsonValue): Promise<StoredOutput> {
     await this.#told;
+    const { location, name } = this.#arrival ?? {};
+    if (name !== undefined && output === location) return { output: null, files: [{ path: [], name }] };
     return await this.#store(output, this.#finder.inOutput(output));
   }
 
@@ -80,8 +146,7 @@ export class OutputFiles {
     if (!data) return undefined;
     for (let tries = 1; ; tries++) {
       try {
-        const { id, attempt } = this.#job;
-        const place = await this.#protocol.placeFile({ id, attempt, contentType: data.contentType });
+        const place = await this.#protocol.placeFile({ ...this.#ref(), contentType: data.contentType });
         await put(place.url, data);
         return place.name;
       } catch (error) {
@@ -90,6 +155,22 @@ export class OutputFiles {
         await pause(backoffMs(tries));
       }
     }
+  }
+
+  async #place(contentType: string): Promise<FilePlace> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#protocol.placeFile({ ...this.#ref(), contentType });
+      } catch (error) {
+        if (!isPassing(error) || tries === maxTries) throw error;
+        await pause(backoffMs(tries));
+      }
+    }
+  }
+
+  #ref(): JobRef {
+    const { id, attempt } = this.#job;
+    return { id, attempt };
   }
 }
 
@@ -107,11 +188,12 @@ async function put(url: string, { contentType, bytes }: FileData): Promise<void>
   });
   await response.body?.cancel();
   if (response.ok) return;
-  const code = response.status === 413 ? 'payload_too_large' : 'unavailable';
-  throw new ProblemError(
-    code,
-    `A file of the output could not be stored: the store answered ${response.status}.`,
-  );
+  throw notStored(response.status);
+}
+
+function notStored(status: number): ProblemError {
+  const code = status === 413 ? 'payload_too_large' : 'unavailable';
+  return new ProblemError(code, `A file of the output could not be stored: the store answered ${status}.`);
 }
 
 /** A data URL as Cog writes it (RFC 2397); undefined where it is none. */

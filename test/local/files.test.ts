@@ -7,7 +7,15 @@ let server: LocalServer;
 beforeAll(async () => {
   home = await newHome();
   server = await home.start();
-  for (const name of ['file-size', 'file-out', 'file-list', 'file-object', 'file-stream', 'noop'])
+  for (const name of [
+    'file-size',
+    'file-out',
+    'file-list',
+    'file-object',
+    'file-stream',
+    'file-large',
+    'noop',
+  ])
     await server.push(`test/models/${name}`);
 });
 afterAll(async () => home.remove());
@@ -61,6 +69,18 @@ describe('an output that is a file', () => {
     expect(await textAt(again.output)).toBe('zażółć');
     const expires = Number(new URL(again.output).searchParams.get('expires'));
     expect(expires - Date.now() / 1000).toBeLessThan(3601);
+  });
+
+  it('may be larger than an answer of Cog can carry', async () => {
+    const { output } = await run('file-large', { megabytes: 200, text: 'begin' });
+    const response = await fetch(output);
+    let bytes = 0;
+    for await (const chunk of response.body ?? []) bytes += chunk.length;
+
+    expect(bytes).toBe(200 * 1024 * 1024);
+    expect(response.headers.get('content-length')).toBe(String(bytes));
+    expect(response.headers.get('content-type')).toBe('image/png');
+    expect(await (await fetch(output, { headers: { range: 'bytes=0-4' } })).text()).toBe('begin');
   });
 
   it('is a URL in a list, in order', async () => {

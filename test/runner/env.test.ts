@@ -25,3 +25,16 @@ test('one message lists every mistake and no value', () => {
   expect(() => parseRunnerEnv(wrong)).toThrow(/MIMEO_URL: [\s\S]*MIMEO_POOL is missing[\s\S]*COG_URL: /);
   expect(() => parseRunnerEnv(wrong)).not.toThrow(/a-secret/);
 });
+
+test('the place where a Cog server sends its files is one of this machine that nobody can guess', () => {
+  const parse = (url: string) => parseRunnerEnv({ ...complete, COG_UPLOAD_URL: url }).COG_UPLOAD_URL;
+  const good = 'http://127.0.0.1:5001/0f8a2b7c9d1e3f40';
+
+  expect(parse(good)).toBe(good);
+  for (const bad of [
+    'http://10.0.0.1:5001/0f8a2b7c9d1e3f40',
+    'http://127.0.0.1:5001/',
+    'http://127.0.0.1:5001/a',
+  ])
+    expect(() => parse(bad)).toThrow(/COG_UPLOAD_URL/);
+});

@@ -27,8 +27,11 @@ export async function scriptedModel(options: ModelOptions = {}): Promise<LaunchS
 }
 
 /** How to start a model of this code, `predict.py:Predictor`. */
-async function launchModel(code: string, options: ModelOptions = {}): Promise<LaunchSpec> {
-  const { cogVersion = '0.23.1', concurrency = 1 } = options;
+export async function launchModel(
+  code: string,
+  options: ModelOptions & { readonly uploadUrl?: string } = {},
+): Promise<LaunchSpec> {
+  const { cogVersion = '0.23.1', concurrency = 1, uploadUrl } = options;
   const folder = await mkdtemp(join(tmpdir(), 'mimeo-model-'));
   try {
     const build = cogVersion === '0.23.1' ? '' : `build:\n  sdk_version: "${cogVersion}"\n`;
@@ -42,7 +45,7 @@ async function launchModel(code: string, options: ModelOptions = {}): Promise<La
     const registrar = new SourceRegistrar({ home });
     const { stream } = await packFolder(folder);
     const built = await registrar.build(stream, { onProgress: () => {} });
-    return await registrar.launch(built.id);
+    return await registrar.launch(built.id, { uploadUrl });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -27,8 +27,8 @@ interface RunnerHandle extends Pick<Instance, 'failure' | 'setupLogs' | 'readyAt
 }
 
 export interface ProcessFleetOptions {
-  /** How to start a pool's model. @throws ProblemError, whose detail is shown */
-  launch(pool: Pool): Promise<LaunchSpec>;
+  /** How to start a pool's model as that instance. @throws ProblemError, whose detail is shown */
+  launch(pool: Pool, instanceId: string): Promise<LaunchSpec>;
   startRunner(instance: StartedInstance): RunnerHandle;
   /** Most instances in all. */
   readonly capacity: number;
@@ -155,7 +155,7 @@ class Processes implements ProcessFleet {
   }
 
   async #bringUp(instance: ManagedInstance): Promise<void> {
-    const spec = await this.#options.launch(instance.pool);
+    const spec = await this.#options.launch(instance.pool, instance.id);
     for (let tries = 1; !instance.stopped; tries++) {
       const process = await startModelProcess(spec, instance.pool.concurrency);
       instance.process = process;
