@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Dispatcher, Pool } from 'undici';
 
-/** A server under load: a bare Cog server, or Mimeo in front of one. */
+/** A server under load: a bare Cog server, Mimeo in front of one, or a peer of Mimeo's. */
 export type Target =
+  | { readonly kind: 'peer'; readonly url: string; readonly path: string }
   | { readonly kind: 'cog'; readonly url: string }
   | { readonly kind: 'mimeo'; readonly url: string; readonly token: string; readonly version: string };
 
@@ -40,7 +41,7 @@ export async function runRound({ target, clients, seconds }: Round): Promise<Rou
   const onRetry = () => {
     retries += 1;
   };
-  const ask = target.kind === 'cog' ? cogAsk(pool, onRetry) : mimeoAsk(pool, target);
+  const ask = askOf(pool, target, onRetry);
   try {
     await Promise.all(Array.from({ length: clients }, async (_, client) => ask(`warm-${client}`)));
     retries = 0;
@@ -59,6 +60,11 @@ export async function runRound({ target, clients, seconds }: Round): Promise<Rou
   } finally {
     await pool.close();
   }
+}
+
+function askOf(pool: Pool, target: Target, onRetry: () => void): Ask {
+  if (target.kind === 'cog') return cogAsk(pool, onRetry);
+  return target.kind === 'peer' ? peerAsk(pool, target.path) : mimeoAsk(pool, target);
 }
 
 let predictions = 0;
@@ -94,6 +100,14 @@ function mimeoAsk(pool: Pool, target: Extract<Target, { kind: 'mimeo' }>): Ask {
   };
 }
 
+function peerAsk(pool: Pool, path: string): Ask {
+  return async (text) => {
+    const body = JSON.stringify({ text });
+    const json = await read(await pool.request({ method: 'POST', path, headers: jsonHeaders, body }), 200);
+    if ((JSON.parse(json) as { output?: unknown }).output !== text) throw wrongAnswer(json, text);
+  };
+}
+
 const jsonHeaders = { 'content-type': 'application/json' };
 
 async function read(answer: Dispatcher.ResponseData, expected: number): Promise<string> {
@@ -106,7 +120,11 @@ async function read(answer: Dispatcher.ResponseData, expected: number): Promise<
 function check(json: string, text: string): void {
   const { status, output } = JSON.parse(json) as { status?: unknown; output?: unknown };
   if (status === 'succeeded' && output === text) return;
-  throw new Error(`An answer was wrong; ${JSON.stringify(text)} was sent: ${json.slice(0, 500)}`);
+  throw wrongAnswer(json, text);
+}
+
+function wrongAnswer(json: string, text: string): Error {
+  return new Error(`An answer was wrong; ${JSON.stringify(text)} was sent: ${json.slice(0, 500)}`);
 }
 
 process.on('message', (round: Round) => {

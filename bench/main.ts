@@ -2,10 +2,14 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { defaultCogVersion } from '../services/registrar/environment.ts';
+import { findPython } from '../services/registrar/python.ts';
 import { SourceRegistrar } from '../services/registrar/source.ts';
 import { type ColdSummary, measureColdStarts } from './cold.ts';
+import { type LargeSummary, measureLargeFile } from './large.ts';
 import { startLoadProcess } from './load-process.ts';
 import { pushModel, verifyRecorded } from './mimeo-api.ts';
+import { measurePeers, type PeersSummary } from './peers.ts';
+import { measureQueue, type QueuedSummary } from './queued.ts';
 import { formatReport, type Setting } from './report.ts';
 import { runPairs } from './rounds.ts';
 import { freshHome, type MimeoServer, startCog, startMimeo } from './servers.ts';
@@ -13,13 +17,22 @@ import { measureStreams, type StreamSummary } from './stream.ts';
 import { type LoadSummary, summarizeLoad } from './summary.ts';
 import { judge, type Measured } from './targets.ts';
 
-const parts = ['latency', 'throughput', 'stream', 'cold'] as const;
+const usualParts = ['latency', 'throughput', 'stream', 'cold'] as const;
+/** Measured when asked for: they take minutes, or a lot of the disk. */
+const extraParts = ['large', 'queued', 'peers'] as const;
+const parts = [...usualParts, ...extraParts];
 type Part = (typeof parts)[number];
+type Extra = (typeof extraParts)[number];
+const isUsual = (part: Part) => usualParts.some((usual) => usual === part);
 
 interface Options {
   readonly rounds: number;
   readonly seconds: number;
   readonly only?: Part;
+  readonly all?: boolean;
+  readonly large?: boolean;
+  readonly queued?: boolean;
+  readonly peers?: boolean;
   readonly json?: boolean;
   readonly check?: boolean;
   readonly profile?: string;
@@ -40,6 +53,10 @@ function readOptions(): Options {
     .option('--rounds <n>', 'pairs of rounds for each case', positiveWhole, 5)
     .option('--seconds <s>', 'how long a round of load lasts', positive, 2)
     .addOption(new Option('--only <part>', 'measure one part').choices(parts))
+    .option('--large', 'measure a file of 200 MiB as well, through upload, model and download')
+    .option('--queued', 'measure 10,000 queued predictions as well')
+    .option('--peers', 'measure LitServe, BentoML and Ray Serve as well; they are installed first')
+    .option('--all', 'measure everything')
     .option('--json', 'print JSON in place of the table')
     .option('--check', 'exit with 1 when a target is missed')
     .option('--profile <folder>', "write a CPU profile of the Mimeo process's load and streams there")
@@ -80,7 +97,10 @@ async function main(): Promise<void> {
 }
 
 async function measure(options: Options): Promise<Measured> {
-  const wants = (part: Part) => options.only === undefined || options.only === part;
+  const wants = (part: Part) =>
+    options.only === undefined
+      ? isUsual(part) || options.all || options[part as Extra]
+      : options.only === part;
   await freshHome(home);
   const registrar = new SourceRegistrar({ home, python: process.env.MIMEO_PYTHON });
   say('Starting Mimeo');
@@ -88,11 +108,17 @@ async function measure(options: Options): Promise<Measured> {
   let version: string;
   const load: LoadSummary[] = [];
   let streams: readonly StreamSummary[] = [];
+  let large: LargeSummary | undefined;
+  let queued: QueuedSummary | undefined;
+  let peers: PeersSummary | undefined;
   try {
     version = await pushModel(server, 'noop', join(root, 'test/models/noop'), say);
     for (const part of ['latency', 'throughput'] as const)
       if (wants(part)) load.push(await measureLoad(server, registrar, version, part, options));
     if (wants('stream')) streams = await measureTokens(server, registrar, options);
+    if (wants('peers')) peers = await measureAgainstPeers(server, registrar, version, options);
+    if (wants('queued')) queued = await measureQueued(server, version);
+    if (wants('large')) large = await measureLarge(server);
   } finally {
     await server.close();
   }
@@ -108,7 +134,8 @@ async function measure(options: Options): Promise<Measured> {
       say,
     });
   }
-  return { load, streams, cold };
+  await freshHome(home);
+  return { load, streams, cold, large, queued, peers };
 }
 
 let noopPredictions = 0;
@@ -156,6 +183,54 @@ async function measureTokens(
   } finally {
     await cog.close();
   }
+}
+
+async function measureAgainstPeers(
+  server: MimeoServer,
+  registrar: SourceRegistrar,
+  version: string,
+  { rounds, seconds }: Options,
+): Promise<PeersSummary> {
+  const cog = await startCog(await registrar.launch(version));
+  const load = startLoadProcess();
+  const { url, token, pid } = server;
+  try {
+    const { summary, mimeoPredictions } = await measurePeers({
+      bare: { name: 'bare Cog', target: { kind: 'cog', url: cog.url }, pid: cog.pid },
+      mimeo: { name: 'Mimeo, with its Cog', target: { kind: 'mimeo', url, token, version }, pid },
+      folder: join(home, 'peers'),
+      python: (await findPython({ preferred: process.env.MIMEO_PYTHON })).path,
+      load,
+      rounds,
+      seconds,
+      say,
+    });
+    noopPredictions += mimeoPredictions;
+    await verifyRecorded(server, 'noop', noopPredictions);
+    return summary;
+  } finally {
+    load.close();
+    await cog.close();
+  }
+}
+
+async function measureQueued(server: MimeoServer, version: string): Promise<QueuedSummary> {
+  const holder = await pushModel(server, 'holder', join(import.meta.dirname, 'models/clock'), say);
+  const predictions = 10_000;
+  const ranBefore = noopPredictions;
+  const summary = await measureQueue({ server, name: 'noop', version, holder, ranBefore, predictions, say });
+  noopPredictions += predictions;
+  await verifyRecorded(server, 'noop', noopPredictions);
+  say(`${predictions} more predictions, each recorded and in the ledger`);
+  return summary;
+}
+
+async function measureLarge(server: MimeoServer): Promise<LargeSummary> {
+  const version = await pushModel(server, 'copy', join(import.meta.dirname, 'models/copy'), say);
+  const folder = home;
+  const { summary, predictions } = await measureLargeFile({ server, version, folder, megabytes: 200, say });
+  await verifyRecorded(server, 'copy', predictions);
+  return summary;
 }
 
 main().catch((error: unknown) => {

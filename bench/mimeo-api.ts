@@ -67,6 +67,27 @@ export async function predict(
   return made;
 }
 
+/** Asks for a prediction's end. */
+export async function cancel(server: MimeoServer, id: string): Promise<void> {
+  await call(server, 'POST', `/v1/predictions/${id}/cancel`);
+}
+
+/** Uploads a file, which is removed after a day. @returns the URL by which a model reads it */
+export async function uploadFile(server: MimeoServer, file: Blob): Promise<string> {
+  const body = new FormData();
+  body.append('content', file, 'large.bin');
+  const headers = { authorization: `Bearer ${server.token}` };
+  const response = await fetch(`${server.url}/v1/files`, { method: 'POST', headers, body });
+  if (!response.ok) throw new Error(`The upload was refused: ${await response.text()}`);
+  return z.object({ urls: z.object({ get: z.string() }) }).parse(await response.json()).urls.get;
+}
+
+/** How many predictions of a model have ended and are billed. */
+export async function runCount(server: MimeoServer, name: string): Promise<number> {
+  const model = await call(server, 'GET', `/v1/models/${owner}/${name}`);
+  return z.object({ run_count: z.number() }).parse(model).run_count;
+}
+
 /**
  * Whether everything was recorded and billed: each run is counted in the same transaction as its usage record, and
  * the latest predictions that can be read have ended and have a cost.
@@ -76,8 +97,7 @@ export async function verifyRecorded(server: MimeoServer, name: string, predicti
   const until = performance.now() + recordedWithinMs;
   let runs = -1;
   while (performance.now() < until && runs !== predictions) {
-    const model = await call(server, 'GET', `/v1/models/${owner}/${name}`);
-    runs = z.object({ run_count: z.number() }).parse(model).run_count;
+    runs = await runCount(server, name);
     if (runs !== predictions) await delay(50);
   }
   if (runs !== predictions)

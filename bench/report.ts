@@ -1,3 +1,4 @@
+import { extraRows } from './report-extras.ts';
 import type { Comparison, Spread } from './summary.ts';
 import type { Measured, Verdict } from './targets.ts';
 
@@ -12,12 +13,17 @@ export interface Setting {
   readonly loadBefore: number;
 }
 
-type Row = readonly [label: string, bare: string, mimeo: string, ratio: string, target: string];
+export type Row = readonly [label: string, bare: string, mimeo: string, ratio: string, target: string];
 
 /** Everything that was measured, for people. */
 export function formatReport(setting: Setting, measured: Measured, verdicts: readonly Verdict[]): string {
   const find = (target: string) => verdicts.find((verdict) => verdict.target === target);
-  const blocks = [...loadRows(measured, find), ...streamRows(measured, find), ...coldRows(measured, find)];
+  const blocks = [
+    ...loadRows(measured, find),
+    ...streamRows(measured, find),
+    ...coldRows(measured, find),
+    ...extraRows(measured),
+  ];
   const missed = verdicts.filter(({ met }) => !met).length;
   const outcome = missed === 0 ? 'Every target holds.' : `${missed} of ${verdicts.length} targets missed.`;
   return `${[...intro(setting), '', ...align(blocks), '', outcome].join('\n')}\n`;
@@ -97,7 +103,8 @@ function inWords(verdict: Verdict | undefined, after = ''): string {
   return `${sense === 'atMost' ? 'at most' : 'at least'} ${size}${after} ${met ? '✓' : '✗'}${more}`;
 }
 
-function inFull({ median, least, most }: Spread, digits: number): string {
+/** `median (least – most)` */
+export function inFull({ median, least, most }: Spread, digits: number): string {
   return `${median.toFixed(digits)} (${least.toFixed(digits)} – ${most.toFixed(digits)})`;
 }
 

@@ -54,3 +54,38 @@ function inWords({ bare, mimeo }: RoundPair): string {
     `p50 ${p50Ms.toFixed(2)} p99 ${p99Ms.toFixed(1)} ms ${Math.round(perSecond)}/s`;
   return `bare ${side(bare)}, Mimeo ${side(mimeo)}`;
 }
+
+/**
+ * Rounds on any number of servers in turn, each time beginning with the next of them.
+ * @returns the figures of each round by sides, and how many predictions Mimeo has made
+ */
+export async function runRounds(
+  load: LoadProcess,
+  options: Omit<Pairing, 'bare' | 'mimeo'> & {
+    readonly sides: readonly { readonly name: string; readonly target: Target }[];
+  },
+): Promise<{
+  readonly rounds: readonly (readonly RoundFigures[])[];
+  readonly mimeoPredictions: number;
+}> {
+  const { sides, clients, rounds, seconds, say } = options;
+  const kept: RoundFigures[][] = [];
+  let mimeoPredictions = 0;
+  for (let round = 0; round <= rounds; round += 1) {
+    const figures: RoundFigures[] = [];
+    for (let turn = 0; turn < sides.length; turn += 1) {
+      const index = (round + turn) % sides.length;
+      const side = sides[index];
+      if (!side) continue;
+      await delay(settleMs);
+      const { target } = side;
+      const result = await load.run({ target, clients, seconds: seconds * (round === 0 ? warmUpFactor : 1) });
+      if (target.kind === 'mimeo') mimeoPredictions += result.latenciesMs.length + result.uncounted;
+      figures[index] = figuresOf(result);
+    }
+    const told = sides.map(({ name }, index) => `${name} ${Math.round(figures[index]?.perSecond ?? 0)}/s`);
+    say(`${clients} client${clients === 1 ? '' : 's'}, round ${round}: ${told.join(', ')}`);
+    if (round > 0) kept.push(figures);
+  }
+  return { rounds: kept, mimeoPredictions };
+}

@@ -19,6 +19,8 @@ const keptCharacters = 4000;
 
 export interface RunningServer {
   readonly url: string;
+  /** Of the process that all others of it come from. */
+  readonly pid: number;
   close(): Promise<void>;
 }
 
@@ -42,7 +44,7 @@ export async function startCog(launch: LaunchSpec): Promise<RunningServer & { re
   const printed = keepOutput(child);
   try {
     await firstAnswer(url, child, begun + bootTimeoutMs);
-    return { url, bootMs: performance.now() - begun, close: async () => stop(child) };
+    return { url, pid: child.pid ?? 0, bootMs: performance.now() - begun, close: async () => stop(child) };
   } catch (error) {
     await stop(child);
     throw new Error(`The bare Cog server did not start: ${String(error)}\n${printed()}`);
@@ -94,7 +96,7 @@ export async function startMimeo(options: {
   try {
     const url = await readyUrl(child, options.say);
     const token = (await readFile(join(options.home, 'token'), 'utf8')).trim();
-    return { url, token, close: async () => stop(child) };
+    return { url, pid: child.pid ?? 0, token, close: async () => stop(child) };
   } catch (error) {
     await stop(child);
     throw new Error(`Mimeo did not start: ${String(error)}\n${printed()}`);
@@ -139,8 +141,11 @@ export async function freshHome(home: string): Promise<void> {
   );
 }
 
-/** Reads what a process prints, so that it never waits for a reader. */
-function keepOutput(child: ChildProcess): () => string {
+/**
+ * Reads what a process prints, so that it never waits for a reader.
+ * @returns tells the end of it
+ */
+export function keepOutput(child: ChildProcess): () => string {
   let kept = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
@@ -150,7 +155,8 @@ function keepOutput(child: ChildProcess): () => string {
   return () => kept.trim();
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+/** Ends a process, by force after 10 s. */
+export async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
   child.kill('SIGTERM');
@@ -159,7 +165,8 @@ async function stop(child: ChildProcess): Promise<void> {
   clearTimeout(forced);
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody listens on now. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

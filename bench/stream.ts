@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { predict } from './mimeo-api.ts';
+import { preciseClock } from './precise-clock.ts';
 import type { MimeoServer } from './servers.ts';
 import { type Lateness, latenessOf } from './summary.ts';
 
@@ -126,13 +127,4 @@ function latenessIn(found: readonly Arrival[], input: ClockInput): number[] {
   if (found.length !== input.tokens || !inOrder || yielded.some(Number.isNaN))
     throw new Error(`A stream of ${input.tokens} tokens came as ${found.map(({ text }) => text).join('')}`);
   return found.map(({ at }, index) => at - (yielded[index] ?? Number.NaN));
-}
-
-/** The time of day in fractions of a millisecond: `Date.now()` at the moment that it steps, and what has passed since. */
-function preciseClock(): () => number {
-  const before = Date.now();
-  let stepped = before;
-  while (stepped === before) stepped = Date.now();
-  const offset = stepped - performance.now();
-  return () => offset + performance.now();
 }

@@ -1,4 +1,7 @@
 import type { ColdSummary } from './cold.ts';
+import type { LargeSummary } from './large.ts';
+import type { PeersSummary } from './peers.ts';
+import type { QueuedSummary } from './queued.ts';
 import type { StreamSummary } from './stream.ts';
 import type { LoadSummary, Measure } from './summary.ts';
 
@@ -19,6 +22,9 @@ export interface Measured {
   readonly load: readonly LoadSummary[];
   readonly streams: readonly StreamSummary[];
   readonly cold: ColdSummary | undefined;
+  readonly large?: LargeSummary | undefined;
+  readonly queued?: QueuedSummary | undefined;
+  readonly peers?: PeersSummary | undefined;
 }
 
 interface LoadTarget {
