@@ -5,7 +5,7 @@ import type { Measured } from './targets.ts';
 const blank: Row = ['', '', '', '', ''];
 
 /** What is measured beside bare Cog, for people. */
-export function extraRows({ large, queued, peers }: Measured): Row[] {
+export function extraRows({ cold, large, queued, peers }: Measured): Row[] {
   const rows: Row[] = [];
   if (large) {
     const { megabytes, upload, model, download, memory } = large;
@@ -35,7 +35,9 @@ export function extraRows({ large, queued, peers }: Measured): Row[] {
       ],
     );
   }
-  return peers ? [...rows, ...peerRows(peers)] : rows;
+  if (peers) rows.push(...peerRows(peers));
+  // What comes before, but for the cold start, ends with a blank line of its own.
+  return cold ? rows : rows.slice(1);
 }
 
 function peerRows({ figures, memoryBytes, firstToken, missing }: PeersSummary): Row[] {

@@ -26,7 +26,8 @@ export function formatReport(setting: Setting, measured: Measured, verdicts: rea
   ];
   const missed = verdicts.filter(({ met }) => !met).length;
   const outcome = missed === 0 ? 'Every target holds.' : `${missed} of ${verdicts.length} targets missed.`;
-  return `${[...intro(setting), '', ...align(blocks), '', outcome].join('\n')}\n`;
+  const end = verdicts.length > 0 ? ['', outcome] : [];
+  return `${[...intro(setting), '', ...align(blocks), ...end].join('\n')}\n`;
 }
 
 function intro({ command, cpus, node, cog, rounds, seconds, loadBefore }: Setting): string[] {
