@@ -32,6 +32,7 @@ interface Options {
   readonly all?: boolean;
   readonly large?: boolean;
   readonly queued?: boolean;
+  readonly queue: number;
   readonly peers?: boolean;
   readonly json?: boolean;
   readonly check?: boolean;
@@ -54,7 +55,8 @@ function readOptions(): Options {
     .option('--seconds <s>', 'how long a round of load lasts', positive, 2)
     .addOption(new Option('--only <part>', 'measure one part').choices(parts))
     .option('--large', 'measure a file of 200 MiB as well, through upload, model and download')
-    .option('--queued', 'measure 10,000 queued predictions as well')
+    .option('--queued', 'measure predictions that are queued as well')
+    .option('--queue <n>', 'how many are queued', positiveWhole, 10_000)
     .option('--peers', 'measure LitServe, BentoML and Ray Serve as well; they are installed first')
     .option('--all', 'measure everything')
     .option('--json', 'print JSON in place of the table')
@@ -117,7 +119,7 @@ async function measure(options: Options): Promise<Measured> {
       if (wants(part)) load.push(await measureLoad(server, registrar, version, part, options));
     if (wants('stream')) streams = await measureTokens(server, registrar, options);
     if (wants('peers')) peers = await measureAgainstPeers(server, registrar, version, options);
-    if (wants('queued')) queued = await measureQueued(server, version);
+    if (wants('queued')) queued = await measureQueued(server, version, options.queue);
     if (wants('large')) large = await measureLarge(server);
   } finally {
     await server.close();
@@ -214,9 +216,12 @@ async function measureAgainstPeers(
   }
 }
 
-async function measureQueued(server: MimeoServer, version: string): Promise<QueuedSummary> {
+async function measureQueued(
+  server: MimeoServer,
+  version: string,
+  predictions: number,
+): Promise<QueuedSummary> {
   const holder = await pushModel(server, 'holder', join(import.meta.dirname, 'models/clock'), say);
-  const predictions = 10_000;
   const ranBefore = noopPredictions;
   const summary = await measureQueue({ server, name: 'noop', version, holder, ranBefore, predictions, say });
   noopPredictions += predictions;
