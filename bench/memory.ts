@@ -13,31 +13,35 @@ export function residentBytes(pid: number): number {
   return kilobytesIn(readFileSync(`/proc/${pid}/status`, 'utf8'), 'VmRSS') * 1024;
 }
 
-/**
- * What a process and all that it has started have in memory; what they share counts once (Linux).
- * @throws Error where there is no /proc
- */
-export function treeBytes(root: number): number {
+/** A process and all that it has started, as far as they still hang together (Linux). */
+export function familyOf(root: number): readonly number[] {
   const family = new Set([root]);
   // Children have higher ids, but for those made after the ids began anew: those are missed.
-  const pids = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .sort((a, b) => a - b);
-  let bytes = 0;
-  for (const pid of pids) {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // `pid (command) state parent …`; the command may hold anything.
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-      if (family.has(parent)) family.add(pid);
-      if (family.has(pid))
-        bytes += kilobytesIn(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), 'Pss') * 1024;
-    } catch {
-      // It has ended meanwhile.
-    }
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  for (const pid of pids.map(Number).sort((a, b) => a - b)) {
+    // `pid (command) state parent …`; the command may hold anything.
+    const stat = readWhileThere(`/proc/${pid}/stat`);
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    if (family.has(parent)) family.add(pid);
   }
-  return bytes;
+  return [...family];
+}
+
+/** What a process and all that it has started have in memory; what they share counts once (Linux). */
+export function treeBytes(root: number): number {
+  const kilobytes = familyOf(root).map((pid) =>
+    kilobytesIn(readWhileThere(`/proc/${pid}/smaps_rollup`), 'Pss'),
+  );
+  return kilobytes.reduce((sum, value) => sum + value, 0) * 1024;
+}
+
+/** A file of a process; empty where that has ended. */
+function readWhileThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** Runs something and watches what a process has in memory meanwhile. */

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Target } from './load.ts';
 import type { LoadProcess } from './load-process.ts';
-import { treeBytes } from './memory.ts';
+import { familyOf, treeBytes } from './memory.ts';
 import { preciseClock } from './precise-clock.ts';
 import { runRounds } from './rounds.ts';
 import { freePort, keepOutput, type RunningServer, stop } from './servers.ts';
@@ -193,6 +193,12 @@ async function startPeer(peer: Peer, bin: string): Promise<RunningServer> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed = keepOutput(child);
+  const close = async () => {
+    // Not all of them take their workers along.
+    const family = child.pid === undefined ? [] : familyOf(child.pid);
+    await stop(child);
+    for (const pid of family) killIfThere(pid);
+  };
   const failed = new Promise<never>((_, reject) => child.once('error', reject));
   failed.catch(() => {});
   try {
@@ -209,10 +215,18 @@ async function startPeer(peer: Peer, bin: string): Promise<RunningServer> {
       if (performance.now() > until) throw new Error(`no answer within ${bootTimeoutMs / 1000} s`);
       await delay(100);
     }
-    return { url, pid: child.pid ?? 0, close: async () => stop(child) };
+    return { url, pid: child.pid ?? 0, close };
   } catch (error) {
-    await stop(child);
+    await close();
     throw new Error(`it did not start: ${error instanceof Error ? error.message : error}\n${printed()}`);
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
   }
 }
 
