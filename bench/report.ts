@@ -115,7 +115,9 @@ function signed(value: number, digits: number): string {
 
 /** Rows as lines whose columns stand below each other. */
 function align(rows: readonly Row[]): string[] {
-  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  // A sentence of its own widens no column.
+  const cells = rows.filter((row) => row[1] !== '');
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
