@@ -105,6 +105,7 @@ async function compose(
   const table = openSqliteTable({
     path: join(home.root, 'mimeo.db'),
     synchronous: env.MIMEO_SQLITE_SYNCHRONOUS,
+    cursorKey: home.signingKey,
     recordsChange: (item) => isEndedJob(item) || isWebhookChange(item),
     feedImages: 'new',
   });

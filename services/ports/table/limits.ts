@@ -72,6 +72,13 @@ export function assertSizes(encoded: readonly ({ readonly body: string } | undef
   }
 }
 
+/** @throws LimitError where a query asks for none or too many */
+export function assertLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
+    throw new LimitError(`A query's limit is a whole number from 1 to 1000, not ${limit}`);
+  }
+}
+
 function assertKey({ pk, sk }: Key): void {
   assertKeyPart(pk, 'pk', maxPkBytes);
   assertKeyPart(sk, 'sk', maxSkBytes);

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { openSqliteFile } from '../sqlite-file.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
-import { assertOps, assertSizes, keyOf } from './limits.ts';
+import { type Cursors, cursorsSealedWith } from './cursor.ts';
+import { assertLimit, assertOps, assertSizes, keyOf } from './limits.ts';
 import {
   type ChangeFeed,
   type Condition,
@@ -10,7 +10,6 @@ import {
   type IndexName,
   type Item,
   type Key,
-  LimitError,
   type Page,
   type QueryOptions,
   type Table,
@@ -45,6 +44,8 @@ export interface SqliteTableOptions {
   readonly path: string;
   /** `full` also keeps the last moments before a power cut, at the price of a disk flush per write. */
   readonly synchronous?: 'normal' | 'full';
+  /** Seals cursors. @default a key that everybody knows, which guards against mistakes only */
+  readonly cursorKey?: string | Buffer;
   /** Epoch milliseconds. */
   readonly now?: () => number;
   /**
@@ -67,6 +68,7 @@ export interface SqliteTableOptions {
  */
 export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed {
   const { path, synchronous = 'normal', now = Date.now, recordsChange = () => true, feedImages } = options;
+  const cursors = cursorsSealedWith(options.cursorKey ?? 'mimeo');
   const database = openSqliteFile(path, tableFormat, synchronous);
   const statements = prepareWrites(database);
   const prepareOnce = statementCache(database);
@@ -244,7 +246,7 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     },
 
     async query(partition, queryOptions) {
-      return queryPage(prepareOnce, partition, queryOptions, Math.floor(now() / 1000));
+      return queryPage(prepareOnce, cursors, partition, queryOptions, Math.floor(now() / 1000));
     },
 
     async count({ index, pk }, limit) {
@@ -306,20 +308,18 @@ type QueryRow = [number, string, string, string, string];
 
 function queryPage(
   prepareOnce: PrepareOnce,
-  { index, pk }: { readonly index?: IndexName; readonly pk: string },
+  cursors: Cursors,
+  partition: { readonly index?: IndexName; readonly pk: string },
   { after, before, descending = false, limit, cursor }: QueryOptions,
   nowSeconds: number,
 ): Page<Item> {
-  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
-    throw new LimitError(`A query's limit is a whole number from 1 to 1000, not ${limit}`);
-  }
+  assertLimit(limit);
+  const { index, pk } = partition;
   const columns = queryColumns(index);
-  const parameters: (string | number)[] = [pk, nowSeconds];
+  const parameters: (string | number | null)[] = [pk, nowSeconds];
   if (after !== undefined) parameters.push(after);
   if (before !== undefined) parameters.push(before);
-  if (cursor !== undefined) {
-    parameters.push(...decodeCursor(cursor, columns.tie === undefined ? ['string'] : ['string', 'number']));
-  }
+  if (cursor !== undefined) parameters.push(...cursors.decode(partition, cursor));
   const hasBounds = {
     after: after !== undefined,
     before: before !== undefined,
@@ -329,7 +329,10 @@ function queryPage(
   const items = rows.slice(0, limit).map(([, itemPk, itemSk, , body]) => decodeItem(itemPk, itemSk, body));
   const last = rows.length > limit ? rows[limit - 1] : undefined;
   if (last === undefined) return { items, next: undefined };
-  return { items, next: encodeCursor(columns.tie === undefined ? [last[3]] : [last[3], last[0]]) };
+  return {
+    items,
+    next: cursors.encode(partition, columns.tie === undefined ? [last[3]] : [last[3], last[0]]),
+  };
 }
 
 const querySqls = new Map<string, string>();
