@@ -129,6 +129,7 @@ function faultyQueue(queue: Queue, faults: Faults): Queue {
       for (let sent = 0; sent < times; sent += 1) await queue.send(to, message, options);
     },
     receive: async (from, options) => queue.receive(from, options),
+    drop: async (pool) => queue.drop(pool),
     close: async () => queue.close(),
   };
 }

@@ -19,7 +19,10 @@ export interface Received extends Message {
   release(): Promise<void>;
 }
 
-/** One queue a pool; queues come into being with their first message. */
+/**
+ * One queue a pool; queues come into being with their first message. At least once; in about the order of sending, of
+ * which no reader may depend on more.
+ */
 export interface Queue {
   /** @param delaySeconds 0 to `maxDelaySeconds` */
   send(pool: string, message: Message, options?: { readonly delaySeconds?: number }): Promise<void>;
@@ -31,5 +34,21 @@ export interface Queue {
     pool: string,
     options: { readonly waitSeconds: number; readonly signal?: AbortSignal },
   ): Promise<Received | undefined>;
+  /** Removes a pool's queue with all that is in it; no error where there is none. */
+  drop(pool: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/** @throws RangeError where the cloud would refuse it */
+export function assertDelay(seconds: number): void {
+  assertSeconds('delaySeconds', seconds, maxDelaySeconds);
+}
+
+/** @throws RangeError where the cloud would refuse it */
+export function assertWait(seconds: number): void {
+  assertSeconds('waitSeconds', seconds, maxWaitSeconds);
+}
+
+function assertSeconds(name: string, seconds: number, max: number): void {
+  if (!(seconds >= 0 && seconds <= max)) throw new RangeError(`${name} is from 0 to ${max}, not ${seconds}`);
 }

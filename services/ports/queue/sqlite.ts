@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { openSqliteFile, type SqliteFormat } from '../sqlite-file.ts';
 import { createLine, type Entry, type Line } from './line.ts';
-import { maxDelaySeconds, maxWaitSeconds, type Queue, type Received, visibilitySeconds } from './port.ts';
+import { assertDelay, assertWait, type Queue, type Received, visibilitySeconds } from './port.ts';
 
 const queueFormat: SqliteFormat = {
   applicationId: 0x4d696d51, // "MimQ"
@@ -142,7 +142,7 @@ export function openSqliteQueue({ path, now = Date.now }: SqliteQueueOptions): Q
   return {
     async send(poolName, { jobId, group }, { delaySeconds = 0 } = {}) {
       assertOpen();
-      assertSeconds('delaySeconds', delaySeconds, maxDelaySeconds);
+      assertDelay(delaySeconds);
       const entry: Entry = { id: nextId, message: { jobId, group } };
       nextId += 1;
       const dueAt = now() + delaySeconds * 1000;
@@ -152,7 +152,7 @@ export function openSqliteQueue({ path, now = Date.now }: SqliteQueueOptions): Q
 
     async receive(poolName, { waitSeconds, signal }) {
       assertOpen();
-      assertSeconds('waitSeconds', waitSeconds, maxWaitSeconds);
+      assertWait(waitSeconds);
       if (signal?.aborted) return undefined;
       const pool = poolOf(poolName);
       let entry = pool.line.take();
@@ -164,6 +164,12 @@ export function openSqliteQueue({ path, now = Date.now }: SqliteQueueOptions): Q
         }
       }
       return entry === undefined ? undefined : received(pool, entry);
+    },
+
+    async drop(poolName) {
+      assertOpen();
+      const { line } = poolOf(poolName);
+      for (let entry = line.take(); entry !== undefined; entry = line.take()) copy.remove(entry.id);
     },
 
     async close() {
@@ -181,10 +187,6 @@ export function openSqliteQueue({ path, now = Date.now }: SqliteQueueOptions): Q
   function assertOpen(): void {
     if (isClosed) throw new Error('The queue is closed');
   }
-}
-
-function assertSeconds(name: string, seconds: number, max: number): void {
-  if (!(seconds >= 0 && seconds <= max)) throw new RangeError(`${name} is from 0 to ${max}, not ${seconds}`);
 }
 
 interface Row {

@@ -1,0 +1,40 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { ListQueuesCommand } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createSqsClient, createSqsQueue } from '../../services/ports/queue/sqs.ts';
+import { type EmulatedAws, startEmulatedAws } from '../support/emulated-aws.ts';
+import { describeQueue } from './queue.ts';
+
+const visibilitySeconds = 3;
+let aws: EmulatedAws;
+
+beforeAll(async () => {
+  aws = await startEmulatedAws();
+});
+afterAll(() => aws.stop());
+
+const open = () =>
+  createSqsQueue({ client: createSqsClient(aws.client), prefix: 'mimeo-test-jobs-', visibilitySeconds });
+
+describeQueue(
+  'SQS',
+  async () => {
+    const queue = open();
+    // The emulated queue's own clock is what is waited for.
+    return { queue, passSeconds: (seconds) => pause(seconds * 1000), dispose: () => queue.close() };
+  },
+  { visibilitySeconds, reopens: false, takesTurns: false },
+);
+
+it('names a queue for a pool of any name, under its prefix', async () => {
+  const queue = open();
+  const pool = `ada/${'long-model-name-'.repeat(8)}:gpu-t4`;
+  await queue.send(pool, { jobId: 'job', group: 'ada' });
+  const { QueueUrls } = await createSqsClient(aws.client).send(
+    new ListQueuesCommand({ QueueNamePrefix: 'mimeo-test-jobs-' }),
+  );
+
+  for (const url of QueueUrls ?? []) expect(url.split('/').at(-1)).toMatch(/^mimeo-test-jobs-[0-9a-f]{40}$/);
+  expect(await queue.receive(pool, { waitSeconds: 0 })).toMatchObject({ jobId: 'job', group: 'ada' });
+  await queue.close();
+});
