@@ -261,6 +261,39 @@ export function describeTable(
       });
     });
 
+    describe('counters', () => {
+      const add = (sk: string, amounts: Record<string, number>) =>
+        ({ op: 'add', key: { pk, sk }, amounts }) as const;
+
+      it('are added to, from 0 where there is none', async () => {
+        await table.write([add('a', { runs: 1, cost: 2.5 })]);
+        await table.write([add('a', { runs: 2 }), add('b', { runs: -1 })]);
+
+        expect((await get('a'))?.data).toEqual({ runs: 3, cost: 2.5 });
+        expect((await table.query({ pk }, { limit: 5 })).items).toEqual([
+          item('a', { runs: 3, cost: 2.5 }),
+          item('b', { runs: -1 }),
+        ]);
+      });
+
+      it('lose nothing when many add at once', async () => {
+        await Promise.all(Array.from({ length: 50 }, () => table.write([add('a', { runs: 1 })])));
+
+        expect((await get('a'))?.data).toEqual({ runs: 50 });
+      });
+
+      it('stay as they are when another op of the write does not hold', async () => {
+        await put(item('there'));
+        const write = table.write([
+          add('a', { runs: 1 }),
+          { op: 'put', item: item('there'), when: { absent: true } },
+        ]);
+
+        await expect(write).rejects.toMatchObject({ failed: [1] });
+        expect(await get('a')).toBeUndefined();
+      });
+    });
+
     describe('writes that are to be durable soon', () => {
       const putSoon = (each: Item) => table.write([{ op: 'put', item: each }], 'soon');
 

@@ -40,9 +40,34 @@ export function encodeItem(item: Item): Attributes {
   return attributes;
 }
 
+/** What counters begin with: an update can add to a member of the item itself, not to one of a map that is not there. */
+const counterPrefix = '+';
+
+/** The update that adds to an item's counters, and makes the item where there is none. */
+export function addExpression(amounts: { readonly [name: string]: number }): {
+  readonly UpdateExpression: string;
+  readonly ExpressionAttributeNames: Record<string, string>;
+  readonly ExpressionAttributeValues: Attributes;
+} {
+  const entries = Object.entries(amounts);
+  return {
+    UpdateExpression: `ADD ${entries.map((_, at) => `#${at} :${at}`).join(', ')}`,
+    ExpressionAttributeNames: Object.fromEntries(
+      entries.map(([name], at) => [`#${at}`, `${counterPrefix}${name}`]),
+    ),
+    ExpressionAttributeValues: Object.fromEntries(
+      entries.map(([, amount], at) => [`:${at}`, { N: String(amount) }]),
+    ),
+  };
+}
+
 /** The item that `encodeItem` made the attributes of. */
 export function decodeItem(attributes: Attributes): Item {
-  const data = [...Object.entries(attributes.d?.M ?? {}).map(decodePlain), ...decodeRest(attributes.j?.S)];
+  const data = [
+    ...Object.entries(attributes.d?.M ?? {}).map(decodePlain),
+    ...decodeRest(attributes.j?.S),
+    ...decodeCounters(attributes),
+  ];
   const keys = indexNames.flatMap((index) => {
     const names = indexAttributes(index);
     const pk = attributes[names.pk]?.S;
@@ -143,4 +168,10 @@ function encodeMember([name, value]: [string, Value]): string {
 
 function decodeRest(json: string | undefined): [string, Value][] {
   return json === undefined ? [] : Object.entries(JSON.parse(json) as Record<string, Value>);
+}
+
+function decodeCounters(attributes: Attributes): [string, Value][] {
+  return Object.entries(attributes).flatMap(([name, { N }]) =>
+    name.startsWith(counterPrefix) ? [[name.slice(counterPrefix.length), Number(N)] as [string, Value]] : [],
+  );
 }

@@ -12,7 +12,14 @@ import {
   TransactWriteItemsCommand,
 } from '@aws-sdk/client-dynamodb';
 import { type Cursors, cursorsSealedWith } from './cursor.ts';
-import { conditionExpression, decodeItem, encodeItem, encodeKey, shardsOf } from './dynamodb-items.ts';
+import {
+  addExpression,
+  conditionExpression,
+  decodeItem,
+  encodeItem,
+  encodeKey,
+  shardsOf,
+} from './dynamodb-items.ts';
 import {
   countShard,
   type DynamoTableRef,
@@ -62,6 +69,7 @@ export function createDynamoTable(options: DynamoTableOptions): Table {
     const [only] = ops;
     if (ops.length === 1 && only?.op === 'put') return await putOne(only);
     if (ops.length === 1 && only?.op === 'delete') return await deleteOne(only);
+    // One that adds as well: by its token a try whose answer was lost is not counted twice, as an update would be.
     const TransactItems = ops.map((op) => transactItem(tableName, op, nowSeconds()));
     await client.send(new TransactWriteItemsCommand({ TransactItems, ClientRequestToken: token }));
   }
@@ -225,8 +233,10 @@ function fromPlace(place: readonly (string | number | null)[]): ShardPlace[] {
 }
 
 function transactItem(TableName: string, op: WriteOp, nowSeconds: number): TransactWriteItem {
-  const condition = op.when && conditionExpression(op.when, nowSeconds);
+  const condition = 'when' in op && op.when ? conditionExpression(op.when, nowSeconds) : undefined;
   switch (op.op) {
+    case 'add':
+      return { Update: { TableName, Key: encodeKey(op.key), ...addExpression(op.amounts) } };
     case 'put':
       return { Put: { TableName, Item: encodeItem(op.item), ...condition } };
     case 'delete':

@@ -34,6 +34,8 @@ export type Condition =
 export type WriteOp =
   | { readonly op: 'put'; readonly item: Item; readonly when?: Condition }
   | { readonly op: 'delete'; readonly key: Key; readonly when?: Condition }
+  /** Adds to numbers of an item, from 0 where there is none. An item is either put or added to, never both. */
+  | { readonly op: 'add'; readonly key: Key; readonly amounts: { readonly [name: string]: number } }
   | { readonly op: 'check'; readonly key: Key; readonly when: Condition };
 
 /** DynamoDB: actions in one transaction. */

@@ -99,14 +99,15 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     const stored = ops.map((op) => find(keyOf(op)));
     const failed: number[] = [];
     ops.forEach((op, at) => {
-      if (op.when === undefined) return;
+      if (op.op === 'add' || op.when === undefined) return;
       const item = stored[at] && live(stored[at].item);
       if (!holds(op.when, item)) failed.push(at);
     });
     if (failed.length > 0) throw new ConflictError(failed);
     let hasChanged = false;
     ops.forEach((op, at) => {
-      if (applyOp(op, stored[at], encoded[at])) hasChanged = true;
+      const isChange = op.op === 'add' ? add(op, stored[at]) : applyOp(op, stored[at], encoded[at]);
+      if (isChange) hasChanged = true;
     });
     return hasChanged;
   }
@@ -127,6 +128,13 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
     remove(pk, sk, stored.id);
     if (recordsChange(stored.item)) recordChange(pk, sk, stored.body);
     return true;
+  }
+
+  function add({ key, amounts }: WriteOp & { op: 'add' }, stored: StoredItem | undefined): boolean {
+    const data = { ...(stored && live(stored.item)?.data) };
+    for (const [name, amount] of Object.entries(amounts)) data[name] = Number(data[name] ?? 0) + amount;
+    const item = { ...key, data };
+    return applyOp({ op: 'put', item }, stored, encodeItem(item));
   }
 
   function recordChange(pk: string, sk: string, before?: string, after?: string): void {

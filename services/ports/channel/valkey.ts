@@ -1,0 +1,181 @@
+import type { Logger } from 'pino';
+import { createClient, defineScript } from 'redis';
+import {
+  type Channel,
+  type ChannelEvent,
+  memoryEvents,
+  memorySeconds,
+  type Replay,
+  type Subscription,
+} from './port.ts';
+import { createTopic, type Memory, type StreamEvent, type Topic } from './valkey-topic.ts';
+
+export interface ValkeyChannelOptions {
+  /** `rediss://[user:password@]host:6379`; ElastiCache Serverless answers for all slots on this one connection. */
+  readonly url: string;
+  /** What every key and channel begins with. @default mimeo: */
+  readonly prefix?: string;
+  readonly logger: Logger;
+}
+
+/** How long a start waits for the first connection; whatever comes later is made up for. */
+const connectMs = 3000;
+const commandMs = 2000;
+/** A connection is tried out this often, and given up where nothing was heard for twice as long. */
+const pingMs = 5000;
+const longestReconnectMs = 2000;
+/** How often failures are logged at most. */
+const logEveryMs = 10_000;
+
+/** Remembers an event and tells of it, in one round trip: the message is the event's place in the stream. */
+const publishScript = defineScript({
+  NUMBER_OF_KEYS: 1,
+  SCRIPT: `local place = redis.call('XADD', KEYS[1], 'MAXLEN', '=', ARGV[1], '*', 'i', ARGV[3], 't', ARGV[4], 'd', ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('PUBLISH', KEYS[1], place)
+return place`,
+  parseCommand(parser, key: string, { id, type, data }: ChannelEvent) {
+    parser.pushKey(key);
+    parser.push(String(memoryEvents), String(memorySeconds), id, type, data);
+  },
+  transformReply: undefined as unknown as () => string,
+});
+
+/**
+ * A channel over Valkey, or Redis 7. A stream per topic is the memory; its messages, which hold no event, are the
+ * doorbell: what a slow connection does not read costs the server next to nothing. While Valkey is away, what is
+ * published is lost and readers are told of a gap; when it is back, each reader is woken.
+ */
+export async function connectValkeyChannel(options: ValkeyChannelOptions): Promise<Channel> {
+  const { url, prefix = 'mimeo:', logger } = options;
+  const client = createClient({
+    url,
+    scripts: { publishEvent: publishScript },
+    RESP: 3,
+    // What cannot be sent now is not worth sending later.
+    disableOfflineQueue: true,
+    commandOptions: { timeout: commandMs },
+    pingInterval: pingMs,
+    socket: {
+      connectTimeout: connectMs,
+      socketTimeout: 2 * pingMs,
+      reconnectStrategy: (retries) => Math.random() * Math.min(longestReconnectMs, 50 * 2 ** retries),
+    },
+  });
+  const topics = new Map<string, Topic>();
+  let isClosed = false;
+  let loggedAt = Number.NEGATIVE_INFINITY;
+
+  const report = (error: unknown) => {
+    if (isClosed || performance.now() - loggedAt < logEveryMs) return;
+    loggedAt = performance.now();
+    logger.warn({ err: error }, 'Valkey is not to be had; predictions go on without live events');
+  };
+  client.on('error', report);
+  client.on('ready', () => {
+    for (const topic of topics.values()) void attach(topic).then(() => topic.catchUp());
+  });
+
+  async function attach(topic: Topic): Promise<void> {
+    if (topic.isAttached) return;
+    try {
+      await client.subscribe(prefix + topic.name, topic.signal);
+      topic.isAttached = true;
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  function topicOf(name: string): Topic {
+    let topic = topics.get(name);
+    if (topic === undefined) {
+      topic = createTopic({
+        name,
+        async read(after, upTo) {
+          const found = await client.xRange(prefix + name, `(${after}`, upTo);
+          return (found ?? []).map(toEvent);
+        },
+        report,
+      });
+      topics.set(name, topic);
+    }
+    return topic;
+  }
+
+  function leave(topic: Topic): void {
+    if (!topic.isEmpty() || topics.get(topic.name) !== topic) return;
+    topics.delete(topic.name);
+    if (topic.isAttached) client.unsubscribe(prefix + topic.name, topic.signal).catch(report);
+  }
+
+  /** What is remembered of a topic; undefined where that cannot be told now. */
+  async function readMemory(name: string): Promise<Memory | undefined> {
+    try {
+      const [found, added] = await Promise.all([
+        client.xRange(prefix + name, '-', '+'),
+        client.xInfoStream(prefix + name).then(
+          (info) => Number(info['entries-added']),
+          // There is no such stream.
+          () => 0,
+        ),
+      ]);
+      const events = (found ?? []).map(toEvent);
+      return { events, hasDropped: added > events.length && events.length >= memoryEvents };
+    } catch (error) {
+      report(error);
+      return undefined;
+    }
+  }
+
+  async function send(call: () => Promise<unknown>): Promise<void> {
+    if (isClosed) return;
+    await call().catch(report);
+  }
+
+  const connected = client.connect().catch(report);
+  await Promise.race([connected, new Promise((resolve) => setTimeout(resolve, connectMs).unref())]);
+
+  return {
+    publish: (name, event) => send(async () => client.publishEvent(prefix + name, event)),
+
+    ring: (name) => send(async () => client.publish(prefix + name, '')),
+
+    async subscribe(name, listener, after): Promise<Subscription> {
+      if (isClosed) throw new Error('The channel is closed');
+      const topic = topicOf(name);
+      const reader = topic.join(listener);
+      // First listen, then read: nothing falls between the two.
+      await attach(topic);
+      const memory = await readMemory(name);
+      reader.begin(memory);
+      return {
+        replay: memory ? replayOf(memory, after) : { events: [], gap: true },
+        close() {
+          reader.close();
+          leave(topic);
+        },
+      };
+    },
+
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      for (const topic of topics.values()) topic.close();
+      topics.clear();
+      client.destroy();
+    },
+  };
+}
+
+function toEvent({ id: place, message }: { id: string; message: Record<string, string> }): StreamEvent {
+  return { place, event: { id: message.i ?? '', type: message.t ?? '', data: message.d ?? '' } };
+}
+
+function replayOf({ events, hasDropped }: Memory, after: string | undefined): Replay {
+  const at = after === undefined ? -1 : events.findLastIndex(({ event }) => event.id === after);
+  const isKnown = at >= 0;
+  return {
+    events: events.slice(at + 1).map(({ event }) => event),
+    gap: after === undefined ? hasDropped : !isKnown,
+  };
+}
