@@ -460,6 +460,8 @@ export function describeTable(
         expect(await table.count({ pk }, 3)).toBe(3);
         expect(await table.count({ pk }, 4)).toBe(3);
         expect(await table.count({ pk: `${pk}x` }, 4)).toBe(0);
+        expect(await table.count({ pk }, 4, 'c')).toBe(2);
+        expect(await table.count({ pk }, 1, 'c')).toBe(1);
       });
 
       it('pages through everything once, in order, whatever the bounds, direction and page size', async () => {
@@ -538,6 +540,7 @@ export function describeTable(
         expect(await read({ after: '04', before: '30' })).toEqual(sks.slice(5, 30));
         expect(await table.count(index, 100)).toBe(40);
         expect(await table.count(index, 9)).toBe(9);
+        expect(await table.count(index, 100, '30')).toBe(30);
       });
 
       it('a page goes on behind its cursor when items come and go meanwhile', async () => {

@@ -69,8 +69,12 @@ export async function readShard(
 }
 
 /** Counts what `readShard` would read, up to `limit`. */
-export async function countShard(table: DynamoTableRef, shard: Shard, limit: number): Promise<number> {
-  const request = { ...queryInput(table, shard, {}), Select: 'COUNT' } as const;
+export async function countShard(
+  table: DynamoTableRef,
+  shard: Shard,
+  { limit, before }: Pick<QueryOptions, 'limit' | 'before'>,
+): Promise<number> {
+  const request = { ...queryInput(table, shard, { before }), Select: 'COUNT' } as const;
   let count = 0;
   let start: Attributes | undefined;
   do {

@@ -113,9 +113,9 @@ export function createDynamoTable(options: DynamoTableOptions): Table {
       return await queryPage(table, cursors, partition, queryOptions);
     },
 
-    async count({ index, pk }, limit) {
+    async count({ index, pk }, limit, before) {
       const counts = await Promise.all(
-        shardsOfPartition(index, pk).map(async (shard) => countShard(table, shard, limit)),
+        shardsOfPartition(index, pk).map(async (shard) => countShard(table, shard, { limit, before })),
       );
       return Math.min(
         limit,
