@@ -116,6 +116,20 @@ export function describeTable(
         expect(await get('a')).toEqual(item('a', { list: [1] }));
       });
 
+      it('leaves out what is undefined, as JSON does', async () => {
+        const optional: { text?: string } = {};
+        await put(
+          item(
+            'a',
+            { n: 1, text: optional.text as string },
+            { keys: { listing: undefined }, expiresAt: undefined },
+          ),
+        );
+
+        expect((await get('a'))?.data).toEqual({ n: 1 });
+        expect((await get('a'))?.data).not.toHaveProperty('text');
+      });
+
       it('keeps any JSON', async () => {
         await fc.assert(
           fc.asyncProperty(fc.dictionary(fc.string(), fc.jsonValue()), async (generated) => {
@@ -402,6 +416,7 @@ export function describeTable(
         expect(await sks({ after: 'a', before: 'e' })).toEqual(['b', 'c', 'd']);
         expect(await sks({ after: 'a', before: 'e', descending: true })).toEqual(['d', 'c', 'b']);
         expect(await sks({ after: 'c', before: 'c' })).toEqual([]);
+        expect(await sks({ after: 'd', before: 'b' })).toEqual([]);
       });
 
       it('an item is in an index while it carries a key for it', async () => {
