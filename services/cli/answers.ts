@@ -14,6 +14,8 @@ export const versionAnswer = z.looseObject({
   created_at: z.string().optional(),
   cog_version: z.string().nullish(),
   openapi_schema: z.record(z.string(), z.unknown()).nullish(),
+  /** What would break callers of the version before it, a sentence each. */
+  breaking_changes: z.array(z.string()).nullish(),
 });
 export type VersionAnswer = z.infer<typeof versionAnswer>;
 

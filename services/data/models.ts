@@ -1,4 +1,5 @@
 import type { Model } from '../core/model.ts';
+import { findBreakingChanges } from '../core/schema-changes.ts';
 import type { Version } from '../core/version.ts';
 import {
   type Condition,
@@ -70,7 +71,8 @@ export class Models {
   }
 
   /**
-   * Adds a version and makes it the latest. A version that is there already is left as it was.
+   * Adds a version and makes it the latest, with what of it breaks callers of the one that was. A version that is there
+   * already is left as it was.
    * @returns whether it is new
    */
   async addVersion(version: Version): Promise<boolean> {
@@ -78,13 +80,14 @@ export class Models {
       if (await this.getVersion(version.model, version.id)) return false;
       const model = await this.get(version.model);
       if (!model) throw new Error(`There is no model ${version.model}`);
+      const breakingChanges = await this.#breakingChanges(model, version);
       try {
         await this.#table.write([
           {
             op: 'put',
             item: {
               ...versionKey(version.model, version.id),
-              data: toStored(version),
+              data: toStored({ ...version, ...(breakingChanges.length > 0 && { breakingChanges }) }),
               keys: {
                 listing: {
                   pk: `VERSIONS#${version.model}`,
@@ -102,6 +105,12 @@ export class Models {
         if (!(error instanceof ConflictError)) throw error;
       }
     }
+  }
+
+  async #breakingChanges(model: Model, version: Version): Promise<readonly string[]> {
+    if (model.latestVersion === null) return [];
+    const previous = await this.getVersion(version.model, model.latestVersion);
+    return previous ? findBreakingChanges(previous.openapiSchema, version.openapiSchema) : [];
   }
 
   /**

@@ -132,7 +132,8 @@ export async function push(
     streams: outputStreams(content.openapiSchema),
   };
   const created = await parts.models.addVersion(fresh);
-  const version = created ? fresh : await parts.models.getVersion(model, built.id);
+  // As it is stored: with what it breaks, or as it was before.
+  const version = await parts.models.getVersion(model, built.id);
   if (!version) throw new Error(`Version ${built.id} of ${model} has vanished`);
   // A readme that was written by hand since the same folder was pushed stays.
   if (readme && (created || (await parts.models.readme(model)) === undefined))

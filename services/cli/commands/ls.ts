@@ -63,7 +63,10 @@ async function listVersions(model: string, options: LsOptions, signal: AbortSign
     created_at?.replace(/\.\d+Z$/, 'Z') ?? '',
     cog_version ? `Cog ${cog_version}` : '',
   ]);
-  for (const line of columns(rows)) print(line);
+  for (const [at, line] of columns(rows).entries()) {
+    print(line);
+    for (const change of versions[at]?.breaking_changes ?? []) print(`  breaks callers: ${change}`);
+  }
 }
 
 /** The results of all pages. */

@@ -6,7 +6,14 @@ import { Command } from 'commander';
 import { Agent, fetch } from 'undici';
 import { ProblemError } from '../../core/errors.ts';
 import { type PackedFolder, packFolder } from '../../registrar/pack.ts';
-import { modelAnswer, type ProblemAnswer, type PushLine, pushLine, registryAnswer } from '../answers.ts';
+import {
+  modelAnswer,
+  type ProblemAnswer,
+  type PushLine,
+  pushLine,
+  registryAnswer,
+  type VersionAnswer,
+} from '../answers.ts';
 import { ApiError, type Client, refusal } from '../client.ts';
 import { CliError, usageError } from '../failure.ts';
 import { exampleRun, modelInterface } from '../model-interface.ts';
@@ -58,11 +65,19 @@ async function push(dir: string, model: string, options: PushOptions, signal: Ab
     const { created, version } = await readVersion(lines, progress);
     progress.stop();
     if (options.json) print(JSON.stringify(version, null, 2));
-    say(`${created ? 'New version' : 'This version was there already'}: ${owner}/${name}:${version.id}`);
-    say(`Run it:\n  ${exampleRun(`${owner}/${name}`, modelInterface(version))}`);
+    tell(`${owner}/${name}`, version, created);
   } finally {
     progress.stop();
   }
+}
+
+function tell(model: string, version: VersionAnswer, created: boolean): void {
+  say(`${created ? 'New version' : 'This version was there already'}: ${model}:${version.id}`);
+  if (created && version.breaking_changes?.length) {
+    say('It breaks callers of the version before it:');
+    for (const change of version.breaking_changes) say(`  ${change}`);
+  }
+  say(`Run it:\n  ${exampleRun(model, modelInterface(version))}`);
 }
 
 async function checkFolder(dir: string): Promise<void> {
