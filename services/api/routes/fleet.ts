@@ -19,7 +19,12 @@ import type { Dispatch } from '../dispatch.ts';
 import type { FleetTokens } from '../fleet-tokens.ts';
 
 /** The fleet protocol over HTTP: one POST a call, under `/fleet/v1`. Answers with nothing to say are `null`. */
-export function fleetRoutes(parts: { readonly dispatch: Dispatch; readonly tokens: FleetTokens }): Hono {
+export function fleetRoutes(parts: {
+  readonly dispatch: Dispatch;
+  readonly tokens: FleetTokens;
+  /** Ends long polls as if nothing had come: whoever polls goes on elsewhere. */
+  readonly draining: AbortSignal;
+}): Hono {
   const app = new Hono();
 
   const call = <T>(
@@ -36,8 +41,9 @@ export function fleetRoutes(parts: { readonly dispatch: Dispatch; readonly token
       return context.json(answer ?? null);
     });
 
+  const endsEarly = (signal: AbortSignal) => AbortSignal.any([signal, parts.draining]);
   call('lease', leaseRequestSchema, async (protocol, body, signal) => {
-    const assignment = await protocol.lease(body, signal);
+    const assignment = await protocol.lease(body, endsEarly(signal));
     // Whoever goes before the whole answer was sent does not have the job; should this fail, its lease runs out.
     if (assignment) {
       signal.addEventListener('abort', () => void protocol.giveBack(assignment).catch(() => {}), {
@@ -47,11 +53,15 @@ export function fleetRoutes(parts: { readonly dispatch: Dispatch; readonly token
     return assignment;
   });
   call('heartbeat', heartbeatRequestSchema, async (protocol, body) => protocol.heartbeat(body));
-  call('watch', leaseRequestSchema, async (protocol, body, signal) => protocol.watch(body, signal));
+  call('watch', leaseRequestSchema, async (protocol, body, signal) =>
+    protocol.watch(body, endsEarly(signal)),
+  );
   call('report', reportSchema, async (protocol, body) => protocol.report(body));
   call('place-file', placeFileRequestSchema, async (protocol, body) => protocol.placeFile(body));
   call('give-back', jobRefSchema, async (protocol, body) => protocol.giveBack(body));
-  call('demand', demandRequestSchema, async (protocol, body, signal) => protocol.demand(body, signal));
+  call('demand', demandRequestSchema, async (protocol, body, signal) =>
+    protocol.demand(body, endsEarly(signal)),
+  );
   call('pool', poolStateSchema, async (protocol, body) => protocol.reportPool(body));
   call('refuse', refuseRequestSchema, async (protocol, body) => protocol.refuse(body));
   return app;
