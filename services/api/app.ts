@@ -93,8 +93,10 @@ export interface Api {
   readonly fleetTokens: FleetTokens;
   /** What webhooks carry. */
   readonly predictions: Predictions;
-  /** From now on `/readyz` tells load balancers to send nothing more. */
+  /** From now on `/readyz` tells load balancers to send nothing more, and the fleet's polls end at once. */
   readonly drain: () => void;
+  /** Ends streams and waits, so that their clients come back. */
+  readonly leave: () => void;
 }
 
 /** The public API, the streams and the control plane's side of the fleet protocol. */
@@ -127,7 +129,8 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const { maxFileBytes } = parts;
   const files = new Files(table);
   const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, now });
-  let draining = false;
+  const draining = new AbortController();
+  const leaving = new AbortController();
 
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: handleInvalid });
   let routes: RouteTable | undefined;
@@ -142,9 +145,9 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   if (parts.logger.isLevelEnabled('info')) app.use(logRequests(parts.logger));
   app.onError(handleErrors(parts.logger));
   app.notFound(handleNotFound((path) => methodsOf(app, path)));
-  app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens }));
-  healthRoutes(app, async () => !draining && (await answers(table)));
-  streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now });
+  app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens, draining: draining.signal }));
+  healthRoutes(app, async () => !draining.signal.aborted && (await answers(table)));
+  streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now, leaving: leaving.signal });
   const callerOf = authenticator(accounts, now);
   const metrics = new Metrics();
   flow.onEnd((job) => metrics.countEnd(job));
@@ -157,7 +160,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   app.use('/v1/*', admit(callerOf));
   if (rates.isOn) app.use('/v1/*', limitRate(rates));
   const { webhookTargets = { allowHttp: false, allowPrivate: false } } = parts;
-  predictionRoutes(app, { predictions, catalogue, publicUrl, webhookTargets });
+  predictionRoutes(app, { predictions, catalogue, publicUrl, webhookTargets, leaving: leaving.signal });
   const deliveries = new Deliveries(table);
   webhookRoutes(app, { deliveries, secrets: new WebhookSecrets(table), channel, publicUrl, now });
   const body = modelBodies({ models, examples, predictions, publicUrl });
@@ -170,15 +173,14 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   accountRoutes(app, { accounts, hardware });
   poolRoutes(app, { pools, jobs: flow.jobs, publicUrl, now });
   document(app);
-  const drain = () => {
-    draining = true;
-  };
+  const drain = () => draining.abort();
+  const leave = () => leaving.abort();
   const fetch = async (request: Request) => {
     const response = await app.fetch(request);
     metrics.countRequest(request.method, request.url, response.status, routesOnce());
     return response;
   };
-  return { app, fetch, dispatch, fleetTokens, predictions, drain };
+  return { app, fetch, dispatch, fleetTokens, predictions, drain, leave };
 }
 
 function document(app: OpenAPIHono<ApiEnv>): void {
