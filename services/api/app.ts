@@ -18,6 +18,7 @@ import { WebhookSecrets } from '../data/webhook-secrets.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
+import type { RegistryAccess } from '../ports/registry/port.ts';
 import type { Table } from '../ports/table/port.ts';
 import type { Traces } from '../ports/traces/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
@@ -44,6 +45,7 @@ import { modelRoutes } from './routes/models.ts';
 import { objectRoutes, type ServedObjects } from './routes/objects.ts';
 import { poolRoutes } from './routes/pools.ts';
 import { predictionRoutes } from './routes/predictions.ts';
+import { registryRoutes } from './routes/registry.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
@@ -61,6 +63,8 @@ export interface ApiParts {
   readonly builder: SourceBuilder;
   /** Most bytes that the files of a pushed model may have together. */
   readonly maxSourceBytes: number;
+  /** Given where versions are made of images in a container registry, and not of folders. */
+  readonly registry?: RegistryAccess;
   /** Of this server as its clients reach it, without a slash at the end; known once it listens. */
   readonly publicUrl: () => string;
   readonly objects: Objects;
@@ -168,7 +172,9 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   modelSettingsRoutes(app, { models, examples, catalogue, flow, body, now });
   exampleRoutes(app, { examples, catalogue, predictions, flow, publicUrl, now });
   const { builder, maxSourceBytes } = parts;
-  versionPushRoutes(app, { builder, maxSourceBytes, models, catalogue, now, logger: parts.logger });
+  const accepts = parts.registry ? 'image' : 'source';
+  versionPushRoutes(app, { builder, accepts, maxSourceBytes, models, catalogue, now, logger: parts.logger });
+  registryRoutes(app, { table, registry: parts.registry, publicUrl });
   fileRoutes(app, uploads, publicUrl);
   accountRoutes(app, { accounts, hardware });
   poolRoutes(app, { pools, jobs: flow.jobs, publicUrl, now });

@@ -7,6 +7,7 @@ import {
   publicUrlVariables,
 } from '../core/cloud-variables.ts';
 import { parseEnvironment } from '../core/environment.ts';
+import { pushVariables } from '../core/registry-variables.ts';
 
 const seconds = z.coerce.number().positive();
 
@@ -15,6 +16,7 @@ export const apiEnvironment = z.object({
   ...cloudVariables,
   ...publicUrlVariables,
   ...apiVariables,
+  ...pushVariables,
   ...logVariables,
   /** Where it listens; 0 takes any free port. */
   MIMEO_PORT: z.coerce.number().int().min(0).max(65535).default(8080),

@@ -5,6 +5,7 @@ import { HardwareCatalogue } from '../core/hardware.ts';
 import { wantsTraces } from '../core/trace.ts';
 import { JobFlow } from '../data/job-flow.ts';
 import { Jobs } from '../data/jobs.ts';
+import { createEcrAccess } from '../ports/registry/ecr.ts';
 import { createApi } from './app.ts';
 import { type ApiEnvironment, parseApiEnv } from './env.ts';
 import type { SourceBuilder } from './routes/versions-push.ts';
@@ -15,7 +16,7 @@ const noBuilder: SourceBuilder = {
   async build() {
     throw new ProblemError(
       'invalid_model',
-      'This server takes images, not folders. Build and push one with Cog: cog push IMAGE',
+      'This server takes images, not folders. Build and push one: npx mimeo push DIR OWNER/NAME',
     );
   },
 };
@@ -42,6 +43,11 @@ async function main(): Promise<void> {
     hardware: new HardwareCatalogue(env.MIMEO_PRICES),
     builder: noBuilder,
     maxSourceBytes: 0,
+    registry: createEcrAccess({
+      roleArn: env.MIMEO_PUSH_ROLE_ARN,
+      prefix: env.MIMEO_REPOSITORY_PREFIX,
+      url: env.MIMEO_REGISTRY_URL,
+    }),
     publicUrl: () => env.MIMEO_PUBLIC_URL,
     maxFileBytes: Math.floor(env.MIMEO_MAX_FILE_MB * 1024 * 1024),
     webhookTargets,

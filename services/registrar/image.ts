@@ -168,13 +168,11 @@ export function readCogLabels(labels: Readonly<Record<string, string>>): CogImag
   };
 }
 
-const documentSchema = z
-  .record(z.string(), z.json())
-  .and(
-    z.object({
-      components: z.object({ schemas: z.object({ Input: z.object({}), Output: z.unknown().optional() }) }),
-    }),
-  );
+const documentSchema = z.record(z.string(), z.json()).and(
+  z.object({
+    components: z.object({ schemas: z.object({ Input: z.object({}), Output: z.unknown().optional() }) }),
+  }),
+);
 
 function readSchema(text: string): Version['openapiSchema'] {
   const json = parseJson(text, labelNames.schema);

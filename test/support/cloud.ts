@@ -117,6 +117,8 @@ async function compose(
     MIMEO_CHANNEL_URL: valkey.url,
     MIMEO_PUBLIC_URL: balancer.url,
     MIMEO_SIGNING_KEY: signingKey.toString('base64'),
+    MIMEO_REPOSITORY_PREFIX: 'mimeo-test',
+    MIMEO_PUSH_ROLE_ARN: 'arn:aws:iam::123456789012:role/mimeo-test-push',
     MIMEO_WEBHOOK_PRIVATE: 'true',
     MIMEO_DRAIN_SECONDS: '5',
     MIMEO_DEREGISTRATION_SECONDS: '0',
