@@ -8,6 +8,7 @@ export const registryAnswer = z.looseObject({
   accepts: z.enum(['source', 'image']),
   max_source_bytes: z.number().optional(),
 });
+export type RegistryAnswer = z.infer<typeof registryAnswer>;
 
 export const versionAnswer = z.looseObject({
   id: z.string(),

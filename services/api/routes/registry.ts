@@ -24,11 +24,9 @@ const tokenSchema = z
     username: z.string(),
     password: z.string(),
     expires_at: z.string(),
-    repository_prefix: z
-      .string()
-      .openapi({
-        description: "Images named `registry/repository_prefix/NAME:TAG` become the account's versions",
-      }),
+    repository_prefix: z.string().openapi({
+      description: "Images named `registry/repository_prefix/NAME:TAG` become the account's versions",
+    }),
   })
   .openapi('RegistryToken');
 
