@@ -1,9 +1,10 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { envOf, mimeo, newFolder, start } from './command.ts';
 import { answer, type ContractServer, type Handler, problem, startServer } from './contract-server.ts';
 import { textOutput, version, versionId } from './model.ts';
+import { type Programs, programs } from './programs.ts';
 
 const registry = '123456789012.dkr.ecr.eu-central-1.amazonaws.com';
 const pushed = version({ text: { type: 'string' } }, textOutput, ['text']);
@@ -22,36 +23,6 @@ const imageServer: Readonly<Record<string, Handler>> = {
     }),
   [`GET /models/ada/echo/versions/${versionId}`]: (_request, response) => answer(response, 200, pushed),
 };
-
-/** What stands in for Docker and Cog here, and what became of it. */
-interface Programs {
-  readonly env: Readonly<Record<string, string>>;
-  /** Each call, its arguments in brackets. */
-  calls(): Promise<string[]>;
-  stdin(): Promise<string>;
-}
-
-/** A PATH with a shell, Node and a docker and a cog that note how they are called; each as a script may change. */
-async function programs(
-  scripts: { readonly docker?: string | null; readonly cog?: string | null } = {},
-): Promise<Programs> {
-  const folder = await newFolder();
-  const notes = join(folder, 'notes');
-  const stdin = join(folder, 'stdin');
-  for (const [name, script] of Object.entries({ docker: '', cog: '', ...scripts })) {
-    if (script === null) continue;
-    const path = join(folder, name);
-    const note = `printf '%s' "${name}" >> ${notes}; printf '[%s]' "$@" >> ${notes}; echo >> ${notes}`;
-    const login = `if [ "$1" = login ]; then /bin/cat > ${stdin}; fi`;
-    await writeFile(path, `#!/bin/sh\n${note}\n${login}\n${script}\n`);
-    await chmod(path, 0o755);
-  }
-  return {
-    env: { PATH: folder, MIMEO_TEST_NOTES: notes },
-    calls: async () => (await readFile(notes, 'utf8').catch(() => '')).split('\n').slice(0, -1),
-    stdin: () => readFile(stdin, 'utf8'),
-  };
-}
 
 async function cogFolder(): Promise<string> {
   const folder = await newFolder();
