@@ -2,7 +2,7 @@ import { globSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { build, type OutputFile } from 'esbuild';
+import { build } from 'esbuild';
 
 /** Services that Lambda runs; every other one runs in a container. */
 const functions: readonly string[] = ['metering', 'webhooks', 'registrar', 'sweeper'];
@@ -30,19 +30,26 @@ export function cloudServices(root: string): readonly string[] {
 }
 
 /**
- * Bundles each service with all that it needs into one ES module. The same sources give the same bytes. Their source
- * maps lie apart, in `OUT/maps`.
+ * Bundles services, each with all that it needs, into one ES module each. The same sources give the same bytes. Their
+ * source maps lie apart, in `OUT/maps`.
+ * @param services default: all of them
  */
-export async function bundleServices(root: string, outFolder: string): Promise<readonly Bundle[]> {
+export async function bundleServices(
+  root: string,
+  outFolder: string,
+  services: readonly string[] = cloudServices(root),
+): Promise<readonly Bundle[]> {
   await rm(outFolder, { recursive: true, force: true });
-  return await Promise.all(cloudServices(root).map((service) => bundleService(root, outFolder, service)));
-}
-
-async function bundleService(root: string, outFolder: string, service: string): Promise<Bundle> {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: [join('services', service, 'main.ts')],
-    outfile: join('dist', service, 'main.mjs'),
+    // All in one go, so that what they share is read once; nothing is shared by the files that come out.
+    entryPoints: Object.fromEntries(
+      services.map((service) => [service, join('services', service, 'main.ts')]),
+    ),
+    outdir: 'dist',
+    entryNames: '[name]/main',
+    outExtension: { '.js': '.mjs' },
+    splitting: false,
     write: false,
     bundle: true,
     platform: 'node',
@@ -53,6 +60,8 @@ async function bundleService(root: string, outFolder: string, service: string): 
     // Lines and names stay: Node shows the line that threw, and a stack trace can be read without the map.
     minifySyntax: true,
     sourcemap: 'external',
+    // They lie in the repository, and in the packages that its lock file names.
+    sourcesContent: false,
     // Paths in comments are as if node_modules lay here, wherever a link of that name leads.
     preserveSymlinks: true,
     // CommonJS packages ask for Node's own modules by `require`.
@@ -61,24 +70,31 @@ async function bundleService(root: string, outFolder: string, service: string): 
     },
     logLevel: 'error',
   });
-  const find = (suffix: string) => outputFiles.find(({ path }) => path.endsWith(suffix));
-  const code = find('main.mjs');
-  if (!code) throw new Error(`esbuild made no bundle of ${service}`);
-  const file = join(outFolder, service, 'main.mjs');
-  await save(file, code);
-  // Not beside it: what lies there is what runs.
-  await save(join(outFolder, 'maps', `${service}.mjs.map`), find('.map'));
-  return {
-    service,
-    kind: functions.includes(service) ? 'function' : 'container',
-    file,
-    bytes: code.contents.byteLength,
-    gzippedBytes: gzipSync(code.contents).byteLength,
-  };
+  return await Promise.all(
+    services.map(async (service) => {
+      const find = (name: string) => {
+        const found = outputFiles.find(({ path }) => path.endsWith(join('dist', service, name)));
+        if (!found) throw new Error(`esbuild made no ${name} of ${service}`);
+        return found.contents;
+      };
+      const code = find('main.mjs');
+      const file = join(outFolder, service, 'main.mjs');
+      await save(file, code);
+      // Not beside it: what lies there is what runs.
+      await save(join(outFolder, 'maps', `${service}.mjs.map`), find('main.mjs.map'));
+      const kind = functions.includes(service) ? 'function' : 'container';
+      return {
+        service,
+        kind,
+        file,
+        bytes: code.byteLength,
+        gzippedBytes: gzipSync(code).byteLength,
+      } as const;
+    }),
+  );
 }
 
-async function save(path: string, output: OutputFile | undefined): Promise<void> {
-  if (!output) return;
+async function save(path: string, contents: Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, output.contents);
+  await writeFile(path, contents);
 }

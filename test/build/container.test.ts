@@ -19,7 +19,7 @@ let valkey: ValkeyServer;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mimeo-container-'));
   [aws, valkey] = await Promise.all([startEmulatedAws(), startValkey()]);
-  await bundleServices(resolve(import.meta.dirname, '../..'), folder);
+  await bundleServices(resolve(import.meta.dirname, '../..'), folder, ['api']);
 });
 afterAll(async () => {
   await Promise.all([aws.stop(), valkey.stop()]);
