@@ -174,7 +174,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const { builder, maxSourceBytes } = parts;
   const accepts = parts.registry ? 'image' : 'source';
   versionPushRoutes(app, { builder, accepts, maxSourceBytes, models, catalogue, now, logger: parts.logger });
-  registryRoutes(app, { table, registry: parts.registry, publicUrl });
+  registryRoutes(app, { table, registry: parts.registry, publicUrl, now });
   fileRoutes(app, uploads, publicUrl);
   accountRoutes(app, { accounts, hardware });
   poolRoutes(app, { pools, jobs: flow.jobs, publicUrl, now });

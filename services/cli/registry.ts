@@ -7,6 +7,7 @@ const tokenAnswer = z.looseObject({
   registry: z.string(),
   username: z.string(),
   password: z.string(),
+  created_at: z.string(),
   expires_at: z.string(),
   repository_prefix: z.string(),
 });
@@ -16,6 +17,8 @@ export interface ImageRepositories {
   /** `registry/prefix`: a model's images are `registry/prefix/NAME`. */
   readonly prefix: string;
   readonly registry: string;
+  /** By the server's clock. */
+  readonly createdAt: string;
   readonly expiresAt: string;
 }
 
@@ -23,8 +26,13 @@ export interface ImageRepositories {
 export async function logInToRegistry(client: Client, signal: AbortSignal): Promise<ImageRepositories> {
   const token = await client.call('POST', '/registry/token', tokenAnswer, { signal });
   await dockerLogin(token, signal);
-  const { registry, repository_prefix: repositoryPrefix, expires_at: expiresAt } = token;
-  return { registry, prefix: `${registry}/${repositoryPrefix}`, expiresAt };
+  const { registry, repository_prefix: repositoryPrefix } = token;
+  return {
+    registry,
+    prefix: `${registry}/${repositoryPrefix}`,
+    createdAt: token.created_at,
+    expiresAt: token.expires_at,
+  };
 }
 
 /**

@@ -87,10 +87,10 @@ export class ImageRegistrar {
         ...cog,
         id: image.digest.slice('sha256:'.length),
         model: `${model.owner}/${model.name}`,
-        createdAt: this.#parts.now(),
+        createdAt: push.pushedAt,
         image: await this.#parts.registry.reference(push.repository, image.digest),
       };
-      const created = await this.#models.addVersion(version);
+      const created = await this.#models.addVersion(version, 'created');
       return { outcome: 'registered', model: version.model, version: version.id, created };
     } catch (error) {
       if (!(error instanceof ImageRefusal)) throw error;

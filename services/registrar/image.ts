@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { compileInput } from '../core/input.ts';
+import { TimeLimitError, withTimeLimit } from '../core/time-limit.ts';
 import { outputStreams, type Version } from '../core/version.ts';
 
 /** ECR takes no larger manifest. */
@@ -11,6 +12,8 @@ const maxSchemaBytes = 256 * 1024;
 /** What Cog writes has about ten levels. */
 const maxSchemaDepth = 64;
 const maxCogVersionLength = 100;
+/** Every api process does the same before a first prediction, and 3 KB can take hours; Cog's take milliseconds. */
+const compileLimitMs = 2000;
 
 /** Why an image cannot become a version, for the person who pushed it: what is wrong and how to mend it. */
 export class ImageRefusal extends Error {
@@ -179,8 +182,12 @@ function readSchema(text: string): Version['openapiSchema'] {
   const parsed = isDeeperThan(json, maxSchemaDepth) ? undefined : documentSchema.safeParse(json);
   if (!parsed?.success) throw unreadableLabel(labelNames.schema);
   try {
-    compileInput({ openapiSchema: parsed.data });
+    withTimeLimit(compileLimitMs, () => compileInput({ openapiSchema: parsed.data }));
   } catch (error) {
+    if (error instanceof TimeLimitError)
+      throw new ImageRefusal(
+        `Its label ${labelNames.schema} takes too long to be read. Make its inputs simpler.`,
+      );
     const reason = (error instanceof Error ? error.message : String(error)).slice(0, 300);
     throw new ImageRefusal(
       `Its inputs cannot be checked: ${reason}. Mend it in the model and push it again.`,

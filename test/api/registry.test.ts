@@ -36,6 +36,7 @@ describe('a server with a container registry', () => {
       registry: expect.stringMatching(/^\d{12}\.dkr\.ecr\.eu-central-1\.amazonaws\.com$/),
       username: 'AWS',
       password: expect.stringMatching(/.+/),
+      created_at: new Date(test.clock.now).toISOString().replace('Z', '000Z'),
       expires_at: expect.stringMatching(/Z$/),
       repository_prefix: 'mimeo/local',
     });

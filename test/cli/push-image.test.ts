@@ -18,6 +18,7 @@ const imageServer: Readonly<Record<string, Handler>> = {
       registry,
       username: 'AWS',
       password: 'the password',
+      created_at: '2026-11-21T09:30:00.000000Z',
       expires_at: '2026-11-21T10:30:00.000000Z',
       repository_prefix: 'mimeo/ada',
     }),
@@ -84,11 +85,9 @@ test('an image that was a version before is told apart', async () => {
   const made = await programs();
   const server = await startServer({
     ...imageServer,
-    'GET /models/ada/echo/pushes': becomes(made, {
-      status: 'registered',
-      version: versionId,
-      created_at: '2026-11-22T00:00:00.000000Z',
-    }),
+    [`GET /models/ada/echo/versions/${versionId}`]: (_request, response) =>
+      answer(response, 200, { ...pushed, created_at: '2026-11-21T09:29:59.999000Z' }),
+    'GET /models/ada/echo/pushes': becomes(made, { status: 'registered', version: versionId }),
   });
 
   const ended = await mimeo(['push', await cogFolder(), 'ada/echo'], { env: env(server, made) });

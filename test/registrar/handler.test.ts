@@ -1,4 +1,5 @@
 import { ECRClient, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
+import type { EventBridgeEvent } from 'aws-lambda';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { Accounts } from '../../services/data/accounts.ts';
 import { Models } from '../../services/data/models.ts';
@@ -46,7 +47,10 @@ afterAll(async () => {
 });
 
 /** As EventBridge hands it to a function. */
-function pushed(digest: string, detail: Readonly<Record<string, string>> = {}) {
+function pushed(
+  digest: string,
+  detail: Readonly<Record<string, string>> = {},
+): EventBridgeEvent<'ECR Image Action', Readonly<Record<string, string>>> {
   return {
     version: '0',
     id: '13cde686-328b-6117-af20-0e5566167482',

@@ -133,6 +133,18 @@ describe('an image of Cog’s becomes a version', () => {
     expect(version?.breakingChanges).toContain('input `seconds` is gone');
   });
 
+  it('that is not the latest where the news of a later push came first', async () => {
+    const later = registry.putImage(repository, { labels: await cogLabels('noop') });
+    const earlier = registry.putImage(repository, { labels: await cogLabels('sleeper') });
+    await push(later, { pushedAt: 2000 });
+    await push(earlier, { pushedAt: 1000 });
+
+    expect((await models.get('ada/echo'))?.latestVersion).toBe(idOf(later));
+    const { items } = await models.listVersions('ada/echo', { limit: 10 });
+    expect(items.map(({ id }) => id)).toEqual([idOf(later), idOf(earlier)]);
+    expect(items.map(({ breakingChanges }) => breakingChanges)).toEqual([undefined, undefined]);
+  });
+
   it('of a model as its owner made it', async () => {
     const model = {
       owner: 'ada',
@@ -211,6 +223,20 @@ describe('an image that cannot be one is refused with a reason that its owner fi
           labels: { ...labels, 'run.cog.openapi_schema': `{"a":"${'x'.repeat(300_000)}"}` },
         }),
       'has 300008 bytes; at most 262144 are kept',
+    ],
+    [
+      'a schema of 3 KB that takes for ever',
+      () => {
+        let nest: object = {};
+        for (let level = 0; level < 28; level += 1) {
+          const properties = { x: { type: 'string' } };
+          nest = { anyOf: [nest, { minimum: level }], properties, unevaluatedProperties: false };
+        }
+        const schemas = { Input: { type: 'object', properties: { a: nest } } };
+        const schema = JSON.stringify({ components: { schemas } });
+        return registry.putImage(repository, { labels: { ...labels, 'run.cog.openapi_schema': schema } });
+      },
+      'takes too long to be read',
     ],
     [
       'a broken pattern',

@@ -16,6 +16,7 @@ interface Parts {
   /** Given where versions are made of images in a container registry. */
   readonly registry: RegistryAccess | undefined;
   readonly publicUrl: () => string;
+  readonly now: () => number;
 }
 
 const tokenSchema = z
@@ -23,6 +24,7 @@ const tokenSchema = z
     registry: z.string().openapi({ description: 'What `docker login` and image names take: host and port' }),
     username: z.string(),
     password: z.string(),
+    created_at: z.string().openapi({ description: 'Versions that are older were there before the push' }),
     expires_at: z.string(),
     repository_prefix: z.string().openapi({
       description: "Images named `registry/repository_prefix/NAME:TAG` become the account's versions",
@@ -43,7 +45,7 @@ const pushSchema = z
 
 /** Logins for the container registry, and what became of the images that were pushed to it. */
 export function registryRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
-  const { registry, publicUrl } = parts;
+  const { registry, publicUrl, now } = parts;
   const pushes = new Pushes(parts.table);
 
   app.openapi(
@@ -71,6 +73,7 @@ export function registryRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
           registry: new URL(login.url).host,
           username: login.username,
           password: login.password,
+          created_at: isoTime(now()),
           expires_at: isoTime(login.expiresAt),
           repository_prefix: registry.repositoryPrefix(account),
         },

@@ -49,7 +49,7 @@ export async function pushImage(
 ): Promise<{ created: boolean; version: VersionAnswer }> {
   const { dir, owner, name } = push;
   progress.update('logging in to the registry');
-  const { prefix } = await logInToRegistry(client, signal);
+  const { prefix, createdAt } = await logInToRegistry(client, signal);
   if (!prefix.endsWith(`/${owner}`))
     throw usageError(`Your account pushes to ${prefix}, not to models of ${owner}.`);
   // A tag of its own tells this push from all others, so that we wait for the right one.
@@ -64,7 +64,7 @@ export async function pushImage(
   if (pushed.version === null)
     throw new CliError(`The image was refused: ${pushed.reason ?? 'the server gave no reason.'}`);
   const version = await client.call('GET', `${model}/versions/${pushed.version}`, versionAnswer, { signal });
-  const isOlder = Date.parse(version.created_at ?? '') < Date.parse(pushed.created_at);
+  const isOlder = Date.parse(version.created_at ?? '') < Date.parse(createdAt);
   return { created: !isOlder, version };
 }
 
