@@ -18,6 +18,7 @@ import { WebhookSecrets } from '../data/webhook-secrets.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
+import type { RegistryAccess } from '../ports/registry/port.ts';
 import type { Table } from '../ports/table/port.ts';
 import type { Traces } from '../ports/traces/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
@@ -44,6 +45,7 @@ import { modelRoutes } from './routes/models.ts';
 import { objectRoutes, type ServedObjects } from './routes/objects.ts';
 import { poolRoutes } from './routes/pools.ts';
 import { predictionRoutes } from './routes/predictions.ts';
+import { registryRoutes } from './routes/registry.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
@@ -61,6 +63,8 @@ export interface ApiParts {
   readonly builder: SourceBuilder;
   /** Most bytes that the files of a pushed model may have together. */
   readonly maxSourceBytes: number;
+  /** Given where versions are made of images in a container registry, and not of folders. */
+  readonly registry?: RegistryAccess;
   /** Of this server as its clients reach it, without a slash at the end; known once it listens. */
   readonly publicUrl: () => string;
   readonly objects: Objects;
@@ -93,8 +97,10 @@ export interface Api {
   readonly fleetTokens: FleetTokens;
   /** What webhooks carry. */
   readonly predictions: Predictions;
-  /** From now on `/readyz` tells load balancers to send nothing more. */
+  /** From now on `/readyz` tells load balancers to send nothing more, and the fleet's polls end at once. */
   readonly drain: () => void;
+  /** Ends streams and waits, so that their clients come back. */
+  readonly leave: () => void;
 }
 
 /** The public API, the streams and the control plane's side of the fleet protocol. */
@@ -127,7 +133,8 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const { maxFileBytes } = parts;
   const files = new Files(table);
   const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, now });
-  let draining = false;
+  const draining = new AbortController();
+  const leaving = new AbortController();
 
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: handleInvalid });
   let routes: RouteTable | undefined;
@@ -142,9 +149,9 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   if (parts.logger.isLevelEnabled('info')) app.use(logRequests(parts.logger));
   app.onError(handleErrors(parts.logger));
   app.notFound(handleNotFound((path) => methodsOf(app, path)));
-  app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens }));
-  healthRoutes(app, async () => !draining && (await answers(table)));
-  streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now });
+  app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens, draining: draining.signal }));
+  healthRoutes(app, async () => !draining.signal.aborted && (await answers(table)));
+  streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now, leaving: leaving.signal });
   const callerOf = authenticator(accounts, now);
   const metrics = new Metrics();
   flow.onEnd((job) => metrics.countEnd(job));
@@ -157,7 +164,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   app.use('/v1/*', admit(callerOf));
   if (rates.isOn) app.use('/v1/*', limitRate(rates));
   const { webhookTargets = { allowHttp: false, allowPrivate: false } } = parts;
-  predictionRoutes(app, { predictions, catalogue, publicUrl, webhookTargets });
+  predictionRoutes(app, { predictions, catalogue, publicUrl, webhookTargets, leaving: leaving.signal });
   const deliveries = new Deliveries(table);
   webhookRoutes(app, { deliveries, secrets: new WebhookSecrets(table), channel, publicUrl, now });
   const body = modelBodies({ models, examples, predictions, publicUrl });
@@ -165,20 +172,21 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   modelSettingsRoutes(app, { models, examples, catalogue, flow, body, now });
   exampleRoutes(app, { examples, catalogue, predictions, flow, publicUrl, now });
   const { builder, maxSourceBytes } = parts;
-  versionPushRoutes(app, { builder, maxSourceBytes, models, catalogue, now, logger: parts.logger });
+  const accepts = parts.registry ? 'image' : 'source';
+  versionPushRoutes(app, { builder, accepts, maxSourceBytes, models, catalogue, now, logger: parts.logger });
+  registryRoutes(app, { table, registry: parts.registry, publicUrl, now });
   fileRoutes(app, uploads, publicUrl);
   accountRoutes(app, { accounts, hardware });
   poolRoutes(app, { pools, jobs: flow.jobs, publicUrl, now });
   document(app);
-  const drain = () => {
-    draining = true;
-  };
+  const drain = () => draining.abort();
+  const leave = () => leaving.abort();
   const fetch = async (request: Request) => {
     const response = await app.fetch(request);
     metrics.countRequest(request.method, request.url, response.status, routesOnce());
     return response;
   };
-  return { app, fetch, dispatch, fleetTokens, predictions, drain };
+  return { app, fetch, dispatch, fleetTokens, predictions, drain, leave };
 }
 
 function document(app: OpenAPIHono<ApiEnv>): void {

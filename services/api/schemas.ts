@@ -66,6 +66,10 @@ export const versionBodySchema = z
     created_at: time,
     cog_version: z.string(),
     openapi_schema: z.record(z.string(), json),
+    breaking_changes: z.array(z.string()).optional().openapi({
+      description:
+        'What would break callers of the version before it, a sentence each; absent where nothing would',
+    }),
   })
   .openapi('Version');
 export type VersionBody = z.infer<typeof versionBodySchema>;

@@ -78,6 +78,7 @@ export function versionBody(version: Version): VersionBody {
     created_at: isoTime(version.createdAt),
     cog_version: version.cogVersion,
     openapi_schema: version.openapiSchema,
+    ...(version.breakingChanges && { breaking_changes: version.breakingChanges }),
   };
 }
 

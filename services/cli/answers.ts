@@ -8,12 +8,15 @@ export const registryAnswer = z.looseObject({
   accepts: z.enum(['source', 'image']),
   max_source_bytes: z.number().optional(),
 });
+export type RegistryAnswer = z.infer<typeof registryAnswer>;
 
 export const versionAnswer = z.looseObject({
   id: z.string(),
   created_at: z.string().optional(),
   cog_version: z.string().nullish(),
   openapi_schema: z.record(z.string(), z.unknown()).nullish(),
+  /** What would break callers of the version before it, a sentence each. */
+  breaking_changes: z.array(z.string()).nullish(),
 });
 export type VersionAnswer = z.infer<typeof versionAnswer>;
 

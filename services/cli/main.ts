@@ -7,6 +7,8 @@ import { logsCommand } from './commands/logs.ts';
 import { lsCommand } from './commands/ls.ts';
 import { psCommand } from './commands/ps.ts';
 import { pushCommand } from './commands/push.ts';
+import { pushesCommand } from './commands/pushes.ts';
+import { registryCommand } from './commands/registry.ts';
 import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
@@ -53,6 +55,8 @@ const commands = [
   initCommand,
   loginCommand,
   pushCommand,
+  pushesCommand,
+  registryCommand,
   runCommand,
   lsCommand,
   psCommand,

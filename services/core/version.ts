@@ -13,6 +13,10 @@ export const versionSchema = z.object({
   concurrency: z.int().positive(),
   /** Whether the output is an iterator, whose elements are shown as they come. */
   streams: z.boolean(),
+  /** The container image, `registry/repository@sha256:…`; absent where the version was made of a folder. */
+  image: z.string().optional(),
+  /** What would break callers of the version before it, a sentence each; absent where nothing would. */
+  breakingChanges: z.array(z.string()).optional(),
 });
 export type Version = z.infer<typeof versionSchema>;
 

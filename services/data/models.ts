@@ -1,4 +1,5 @@
 import type { Model } from '../core/model.ts';
+import { findBreakingChanges } from '../core/schema-changes.ts';
 import type { Version } from '../core/version.ts';
 import {
   type Condition,
@@ -70,21 +71,29 @@ export class Models {
   }
 
   /**
-   * Adds a version and makes it the latest. A version that is there already is left as it was.
+   * Adds a version and makes it the latest, with what of it breaks callers of the one that was. A version that is there
+   * already is left as it was.
+   * @param order `created`: one that was created before the latest does not take its place, as where the news of two
+   * pushes overtake each other
    * @returns whether it is new
    */
-  async addVersion(version: Version): Promise<boolean> {
+  async addVersion(version: Version, order: 'added' | 'created' = 'added'): Promise<boolean> {
     for (;;) {
       if (await this.getVersion(version.model, version.id)) return false;
       const model = await this.get(version.model);
       if (!model) throw new Error(`There is no model ${version.model}`);
+      const latest =
+        model.latestVersion === null ? undefined : await this.getVersion(version.model, model.latestVersion);
+      const isLatest = order === 'added' || !latest || latest.createdAt <= version.createdAt;
+      const breakingChanges =
+        isLatest && latest ? findBreakingChanges(latest.openapiSchema, version.openapiSchema) : [];
       try {
         await this.#table.write([
           {
             op: 'put',
             item: {
               ...versionKey(version.model, version.id),
-              data: toStored(version),
+              data: toStored({ ...version, ...(breakingChanges.length > 0 && { breakingChanges }) }),
               keys: {
                 listing: {
                   pk: `VERSIONS#${version.model}`,
@@ -94,8 +103,12 @@ export class Models {
             },
             when: { absent: true },
           },
-          { op: 'put', item: modelItem({ ...model, latestVersion: version.id }), when: asRead(model) },
-          ...(model.visibility === 'public' ? [latestOp(version)] : []),
+          {
+            op: 'put',
+            item: modelItem(isLatest ? { ...model, latestVersion: version.id } : model),
+            when: asRead(model),
+          },
+          ...(isLatest && model.visibility === 'public' ? [latestOp(version)] : []),
         ]);
         return true;
       } catch (error) {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import { isEndedJob } from '../../services/data/jobs.ts';
-import { openApi, type TestApi } from '../support/api.ts';
+import { openApi, schemaWith, type TestApi } from '../support/api.ts';
 
 const first = 'a'.repeat(64);
 const second = 'b'.repeat(64);
@@ -100,6 +100,23 @@ it('a readme is Markdown, and 404 before there is one', async () => {
   expect(await response.text()).toBe('# Écho');
   await json('PATCH', '/v1/models/local/echo', { readme: null });
   expect(await json('GET', '/v1/models/local/echo/readme')).toMatchObject({ status: 404 });
+});
+
+it('a version says what breaks callers of the one before it, and keeps to that when it is added again', async () => {
+  const known = await test.models.getVersion('local/echo', first);
+  if (!known) throw new Error('no first version');
+  const narrower = { ...known, id: second, openapiSchema: schemaWith({ n: { type: 'integer' } }, ['n']) };
+  await test.models.addVersion(narrower);
+  await test.models.addVersion({ ...narrower, createdAt: known.createdAt + 1 });
+
+  const { results } = await json('GET', '/v1/models/local/echo/versions');
+
+  expect(results).toHaveLength(2);
+  expect((await json('GET', '/v1/models/local/echo')).latest_version.breaking_changes).toEqual([
+    'input `text` is gone',
+    'input `n` is new and required',
+  ]);
+  expect(await json('GET', `/v1/models/local/echo/versions/${first}`)).not.toHaveProperty('breaking_changes');
 });
 
 describe('DELETE', () => {

@@ -69,6 +69,17 @@ test('lists the versions of a model, or says how to make one', async () => {
   expect(none.stdout).toContain('npx mimeo push DIR local/new');
 });
 
+test('says of a version what it breaks', async () => {
+  const breaking = { ...version, breaking_changes: ['input `seed` is gone'] };
+  const server = await startServer({
+    'GET /models/local/chat/versions': (_request, response) => answer(response, 200, page([breaking])),
+  });
+
+  const { stdout } = await mimeo(['ls', 'local/chat'], { env: envOf(server) });
+
+  expect(stdout.split('\n')[1]).toBe('  breaks callers: input `seed` is gone');
+});
+
 test('says what is no name of a model', async () => {
   const ended = await mimeo(['ls', 'chat'], { env: envOf(await startServer()) });
 

@@ -183,20 +183,6 @@ test('a folder with a link that leads out of it is not sent', async () => {
   expect(ended.stderr).toContain('cannot be pushed: secret links to /etc/hostname');
 });
 
-test('a server that takes images says what pushing to it needs', async () => {
-  const folder = await cogFolder();
-  const server = await startServer({
-    'GET /registry': (_request, response) => answer(response, 200, { accepts: 'image' }),
-  });
-
-  const ended = await mimeo(['push', folder, 'ada/echo'], { env: envOf(server) });
-
-  expect(ended.code).toBe(2);
-  expect(ended.stderr).toContain(
-    'takes container images, not folders. Building one needs the Cog CLI and Docker',
-  );
-});
-
 test('a folder without cog.yaml, or none at all, is refused before anything is sent', async () => {
   const folder = await newFolder();
   const server = await startServer();

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { LocalServer } from '../support/local-server.ts';
+import type { PlatformClient } from '../support/local-server.ts';
 import type { Inventory } from '../support/python-checks.ts';
 
 /** What the clients can call and the platform does not have yet: their methods, and a request that they make. */
@@ -16,7 +16,7 @@ const withoutRoute = [
  * @param except methods that no check can call, each with a reason at the caller's
  */
 export async function expectEveryMethodCalled(
-  server: LocalServer,
+  server: PlatformClient,
   { methods, called }: Inventory,
   except: readonly string[] = [],
 ): Promise<void> {

@@ -35,12 +35,10 @@ interface ServerProcess {
   kill(): Promise<Ended>;
 }
 
-/** The platform once it is ready. */
-export interface LocalServer extends ServerProcess {
+/** A platform as its clients reach it, wherever it runs. */
+export interface PlatformClient {
   readonly url: string;
   readonly token: string;
-  /** From the start of the process until it said that it is ready. */
-  readonly readyMs: number;
   /** Pushes a folder under `test/models` or `examples` and gives its version's id. */
   push(folder: string, name?: string): Promise<{ readonly model: string; readonly version: string }>;
   /** A call of the HTTP API; `body` is sent as JSON. */
@@ -52,6 +50,27 @@ export interface LocalServer extends ServerProcess {
   // biome-ignore lint/suspicious/noExplicitAny: -- as above
   endOf(id: string): Promise<any>;
 }
+
+/** The platform once it is ready. */
+export interface LocalServer extends ServerProcess, PlatformClient {
+  /** From the start of the process until it said that it is ready. */
+  readonly readyMs: number;
+}
+
+/** What a suite is run against; `stop` leaves nothing behind. */
+export interface RunningPlatform extends PlatformClient {
+  stop(): Promise<unknown>;
+}
+
+/** Starts a platform of its own for a suite. */
+export type StartPlatform = (env?: Readonly<Record<string, string>>) => Promise<RunningPlatform>;
+
+/** The platform on this machine, in a home of its own. */
+export const startLocalPlatform: StartPlatform = async (env) => {
+  const home = await newHome();
+  const server = await home.start(env);
+  return { ...server, stop: async () => home.remove() };
+};
 
 /** A folder of state for the platform, and what was started on it. */
 export interface TestHome {
@@ -141,6 +160,21 @@ async function ready(child: ServerProcess, home: string): Promise<LocalServer> {
   const url = await readyUrl(child);
   const readyMs = performance.now() - startedAt;
   const token = (await readFile(join(home, 'token'), 'utf8')).trim();
+  return {
+    ...child,
+    ...callsOf({ url, token }),
+    url,
+    token,
+    readyMs,
+    push: async (folder, name = folder.split('/').at(-1)) => push({ url, token }, folder, `local/${name}`),
+  };
+}
+
+/** Calls of the public API. */
+export function callsOf({
+  url,
+  token,
+}: Pick<PlatformClient, 'url' | 'token'>): Pick<PlatformClient, 'call' | 'json' | 'endOf'> {
   const call: LocalServer['call'] = async (method, path, body, headers = {}) =>
     fetch(path.startsWith('http') ? path : `${url}/v1${path}`, {
       method,
@@ -157,12 +191,7 @@ async function ready(child: ServerProcess, home: string): Promise<LocalServer> {
     return response.json();
   };
   return {
-    ...child,
-    url,
-    token,
-    readyMs,
     call,
-    push: async (folder, name = folder.split('/').at(-1)) => push({ url, token }, folder, `local/${name}`),
     json,
     endOf: async (id) =>
       await vi.waitFor(

@@ -45,15 +45,17 @@ export function predictionRoutes(
     readonly publicUrl: () => string;
     /** What webhooks may call. */
     readonly webhookTargets: TargetPolicy;
+    /** Ends waits before their time: clients go on by polling. */
+    readonly leaving: AbortSignal;
   },
 ): void {
-  const { predictions, catalogue, publicUrl, webhookTargets } = parts;
+  const { predictions, catalogue, publicUrl, webhookTargets, leaving } = parts;
   const create = async (context: Context<ApiEnv>, find: () => Promise<Runnable>, body: PredictionRequest) => {
     const caller = context.get('caller');
     const input = body.input as { [name: string]: Value };
     const headers = createHeaders(context);
     const webhook = requireWebhook(body, webhookTargets);
-    const left = hasLeft(context);
+    const left = hasLeft(context, leaving);
     const key = context.req.header('idempotency-key');
     if (key === undefined)
       return await predictions.create(await find(), input, caller, headers, left, webhook);
@@ -195,8 +197,8 @@ function requireWebhook(body: PredictionRequest, policy: TargetPolicy): Webhook 
 }
 
 /** Only asked for where a wait takes long: to follow a request's signal costs as much as to read its body. */
-function hasLeft({ req }: Context): () => boolean {
-  return () => req.raw.signal.aborted;
+function hasLeft({ req }: Context, leaving: AbortSignal): () => boolean {
+  return () => leaving.aborted || req.raw.signal.aborted;
 }
 
 function headerParameter(name: string, description: string) {

@@ -21,6 +21,8 @@ interface Parts {
   readonly objects: Objects;
   readonly signingKey: Buffer;
   readonly now: () => number;
+  /** Ends streams before their ends: who reads them comes back with the id of what came last. */
+  readonly leaving: AbortSignal;
 }
 
 /** A prediction's output as it comes, by a URL that carries its own right to it. */
@@ -74,11 +76,11 @@ export function streamRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
       return streamSSE(context, async (sse) => {
         const abort = new AbortController();
         sse.onAbort(() => abort.abort());
+        const signal = AbortSignal.any([abort.signal, parts.leaving]);
         await sse.write(': connected\n\n');
         const timer = setInterval(() => void sse.write(': waiting\n\n'), keepAliveMs);
         try {
-          for await (const event of streamEvents(parts, id, lastEventId, abort.signal))
-            await sse.writeSSE(event);
+          for await (const event of streamEvents(parts, id, lastEventId, signal)) await sse.writeSSE(event);
         } finally {
           clearInterval(timer);
         }

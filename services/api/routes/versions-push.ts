@@ -23,6 +23,7 @@ export interface SourceBuilder {
 
 interface Parts {
   readonly builder: SourceBuilder;
+  readonly accepts: 'source' | 'image';
   /** Most bytes that the files of a model may have together. */
   readonly maxSourceBytes: number;
   readonly models: Models;
@@ -47,7 +48,7 @@ export function versionPushRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void 
       operationId: 'registry.get',
       responses: { 200: jsonResponse(registrySchema, 'What a push to this server sends'), ...problems(401) },
     }),
-    (context) => context.json({ accepts: 'source' as const, max_source_bytes: parts.maxSourceBytes }, 200),
+    (context) => context.json({ accepts: parts.accepts, max_source_bytes: parts.maxSourceBytes }, 200),
   );
 
   app.openAPIRegistry.registerPath(
@@ -132,7 +133,8 @@ export async function push(
     streams: outputStreams(content.openapiSchema),
   };
   const created = await parts.models.addVersion(fresh);
-  const version = created ? fresh : await parts.models.getVersion(model, built.id);
+  // As it is stored: with what it breaks, or as it was before.
+  const version = await parts.models.getVersion(model, built.id);
   if (!version) throw new Error(`Version ${built.id} of ${model} has vanished`);
   // A readme that was written by hand since the same folder was pushed stays.
   if (readme && (created || (await parts.models.readme(model)) === undefined))

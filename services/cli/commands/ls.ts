@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { modelAnswer, versionAnswer } from '../answers.ts';
 import type { Client } from '../client.ts';
+import { columns } from '../columns.ts';
 import { print } from '../terminal.ts';
 import { readModelName } from './model-name.ts';
 import { addServerOptions, connect, type ServerOptions } from './server-options.ts';
@@ -63,7 +64,10 @@ async function listVersions(model: string, options: LsOptions, signal: AbortSign
     created_at?.replace(/\.\d+Z$/, 'Z') ?? '',
     cog_version ? `Cog ${cog_version}` : '',
   ]);
-  for (const line of columns(rows)) print(line);
+  for (const [at, line] of columns(rows).entries()) {
+    print(line);
+    for (const change of versions[at]?.breaking_changes ?? []) print(`  breaks callers: ${change}`);
+  }
 }
 
 /** The results of all pages. */
@@ -82,15 +86,4 @@ async function all<Schema extends z.ZodType>(
     if (!cursor) return results;
     query = `${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(cursor)}`;
   }
-}
-
-/** Rows as lines, each column as wide as its longest text. */
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]?.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0))) ?? [];
-  return rows.map((row) =>
-    row
-      .map((text, at) => text.padEnd(widths[at] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -6,12 +6,21 @@ import { Command } from 'commander';
 import { Agent, fetch } from 'undici';
 import { ProblemError } from '../../core/errors.ts';
 import { type PackedFolder, packFolder } from '../../registrar/pack.ts';
-import { modelAnswer, type ProblemAnswer, type PushLine, pushLine, registryAnswer } from '../answers.ts';
+import {
+  modelAnswer,
+  type ProblemAnswer,
+  type PushLine,
+  pushLine,
+  type RegistryAnswer,
+  registryAnswer,
+  type VersionAnswer,
+} from '../answers.ts';
 import { ApiError, type Client, refusal } from '../client.ts';
 import { CliError, usageError } from '../failure.ts';
 import { exampleRun, modelInterface } from '../model-interface.ts';
 import { Progress, print, say } from '../terminal.ts';
 import { readModelName } from './model-name.ts';
+import { type CogFolder, checkImagePush, pushImage } from './push-image.ts';
 import { addServerOptions, connect, type ServerOptions } from './server-options.ts';
 
 interface PushOptions extends ServerOptions {
@@ -20,7 +29,7 @@ interface PushOptions extends ServerOptions {
   readonly json?: boolean;
 }
 
-/** `mimeo push`: sends a Cog folder to a server, which makes a version of it. */
+/** `mimeo push`: sends a Cog folder to a server, or an image that Cog makes of it; it becomes a version. */
 export function pushCommand(signal: AbortSignal): Command {
   const command = new Command('push')
     .description(
@@ -47,22 +56,44 @@ async function push(dir: string, model: string, options: PushOptions, signal: Ab
   const { owner, name } = readModelName(model);
   await checkFolder(dir);
   const client = await connect(options);
-  const maxSourceBytes = await checkRegistry(client, signal);
+  const registry = await readRegistry(client, signal);
+  const image = registry.accepts === 'image' ? { dir, owner, name } : undefined;
+  if (image) await checkImagePush(image, signal);
   const progress = new Progress(0);
   try {
     await ensureModel(client, owner, name, options, signal);
-    progress.update('packing the folder');
-    const folder = await pack(dir, maxSourceBytes);
-    progress.update(`sending ${folder.files} files (${formatSize(folder.bytes)})`);
-    const lines = upload(client, `/models/${owner}/${name}/versions`, folder.stream, signal);
-    const { created, version } = await readVersion(lines, progress);
+    const { created, version } = image
+      ? await pushImage(client, image, progress, signal)
+      : await pushFolder(client, { dir, owner, name }, registry.max_source_bytes, progress, signal);
     progress.stop();
     if (options.json) print(JSON.stringify(version, null, 2));
-    say(`${created ? 'New version' : 'This version was there already'}: ${owner}/${name}:${version.id}`);
-    say(`Run it:\n  ${exampleRun(`${owner}/${name}`, modelInterface(version))}`);
+    tell(`${owner}/${name}`, version, created);
   } finally {
     progress.stop();
   }
+}
+
+async function pushFolder(
+  client: Client,
+  { dir, owner, name }: CogFolder,
+  maxBytes: number | undefined,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<{ created: boolean; version: VersionAnswer }> {
+  progress.update('packing the folder');
+  const folder = await pack(dir, maxBytes);
+  progress.update(`sending ${folder.files} files (${formatSize(folder.bytes)})`);
+  const lines = upload(client, `/models/${owner}/${name}/versions`, folder.stream, signal);
+  return await readVersion(lines, progress);
+}
+
+function tell(model: string, version: VersionAnswer, created: boolean): void {
+  say(`${created ? 'New version' : 'This version was there already'}: ${model}:${version.id}`);
+  if (created && version.breaking_changes?.length) {
+    say('It breaks callers of the version before it:');
+    for (const change of version.breaking_changes) say(`  ${change}`);
+  }
+  say(`Run it:\n  ${exampleRun(model, modelInterface(version))}`);
 }
 
 async function checkFolder(dir: string): Promise<void> {
@@ -82,17 +113,12 @@ async function pack(dir: string, maxBytes: number | undefined): Promise<PackedFo
   }
 }
 
-/** @returns the most bytes that a folder may have, where the server says so */
-async function checkRegistry(client: Client, signal: AbortSignal): Promise<number | undefined> {
-  const registry = await client.call('GET', '/registry', registryAnswer, { signal }).catch((error) => {
+/** What the server takes: folders, of at most so many bytes, or images. */
+async function readRegistry(client: Client, signal: AbortSignal): Promise<RegistryAnswer> {
+  return await client.call('GET', '/registry', registryAnswer, { signal }).catch((error) => {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
     throw usageError(`${client.server.url} takes no pushes. Is the URL that of a Mimeo server?`);
   });
-  if (registry.accepts === 'source') return registry.max_source_bytes;
-  throw usageError(
-    `${client.server.url} takes container images, not folders. Building one needs the Cog CLI and Docker; ` +
-      'mimeo push will do it in a later release.',
-  );
 }
 
 async function ensureModel(

@@ -7,6 +7,7 @@ import {
   filePlaceSchema,
   protocolHeader,
   protocolVersion,
+  runnerTokenSchema,
   stopListSchema,
 } from './port.ts';
 
@@ -23,44 +24,10 @@ const problemSchema = z.object({ code: z.string(), detail: z.string() });
  */
 export function createHttpFleetProtocol(options: {
   readonly url: string;
-  readonly token: string;
+  /** A function where it changes from time to time. */
+  readonly token: string | (() => Promise<string>);
 }): FleetProtocol {
-  const base = `${options.url.replace(/\/+$/, '')}/fleet/v1`;
-  const headers = {
-    authorization: `Bearer ${options.token}`,
-    'content-type': 'application/json',
-    [protocolHeader]: String(protocolVersion),
-  };
-
-  async function call<T>(
-    name: string,
-    body: object,
-    schema: z.ZodType<T>,
-    limits: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
-  ): Promise<T> {
-    const { signal } = limits;
-    const given = new AbortController();
-    const giveUp = () => given.abort();
-    if (signal?.aborted) giveUp();
-    signal?.addEventListener('abort', giveUp);
-    const timeout = AbortSignal.timeout(limits.timeoutMs ?? callTimeoutMs);
-    const response = await fetch(`${base}/${name}`, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(body),
-      signal: AbortSignal.any([given.signal, timeout]),
-    })
-      .catch((cause: unknown) => {
-        throw new ProblemError(
-          'unavailable',
-          `The api at ${options.url} could not be reached: ${reasonOf(cause)}`,
-        );
-      })
-      // An answer that has begun is read to its end: it may hold a job, which then can be given back.
-      .finally(() => signal?.removeEventListener('abort', giveUp));
-    if (!response.ok) throw await problemOf(response);
-    return schema.parse(await response.json());
-  }
+  const call = callerOf(options);
 
   /** A long poll that was aborted has simply found nothing. */
   async function poll<T>(
@@ -88,6 +55,69 @@ export function createHttpFleetProtocol(options: {
     demand: async (request, signal) => poll('demand', request, demandSchema, signal, { pools: [] }),
     reportPool: async (state) => void (await call('pool', state, z.null())),
     refuse: async (request) => void (await call('refuse', request, z.null())),
+  };
+}
+
+/**
+ * Tokens of runners that a director starts, each used for half of its life.
+ * @param options of the director
+ */
+export function createRunnerTokens(options: { readonly url: string; readonly token: string }): {
+  /** @throws ProblemError as the protocol's calls do */
+  of(pool: string): Promise<string>;
+} {
+  const call = callerOf(options);
+  const tokens = new Map<string, { readonly token: string; readonly freshUntil: number }>();
+  return {
+    async of(pool) {
+      const askedAt = Date.now();
+      const known = tokens.get(pool);
+      if (known && askedAt < known.freshUntil) return known.token;
+      const { token, lifeSeconds } = await call('runner-token', { pool }, runnerTokenSchema);
+      tokens.set(pool, { token, freshUntil: askedAt + (lifeSeconds * 1000) / 2 });
+      return token;
+    },
+  };
+}
+
+/** One POST a call. @throws ProblemError where the api refuses it, and `unavailable` where it cannot be reached */
+function callerOf(options: { readonly url: string; readonly token: string | (() => Promise<string>) }) {
+  const base = `${options.url.replace(/\/+$/, '')}/fleet/v1`;
+  const { token } = options;
+
+  return async function call<T>(
+    name: string,
+    body: object,
+    schema: z.ZodType<T>,
+    limits: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<T> {
+    const headers = {
+      authorization: `Bearer ${typeof token === 'string' ? token : await token()}`,
+      'content-type': 'application/json',
+      [protocolHeader]: String(protocolVersion),
+    };
+    const { signal } = limits;
+    const given = new AbortController();
+    const giveUp = () => given.abort();
+    if (signal?.aborted) giveUp();
+    signal?.addEventListener('abort', giveUp);
+    const timeout = AbortSignal.timeout(limits.timeoutMs ?? callTimeoutMs);
+    const response = await fetch(`${base}/${name}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      signal: AbortSignal.any([given.signal, timeout]),
+    })
+      .catch((cause: unknown) => {
+        throw new ProblemError(
+          'unavailable',
+          `The api at ${options.url} could not be reached: ${reasonOf(cause)}`,
+        );
+      })
+      // An answer that has begun is read to its end: it may hold a job, which then can be given back.
+      .finally(() => signal?.removeEventListener('abort', giveUp));
+    if (!response.ok) throw await problemOf(response);
+    return schema.parse(await response.json());
   };
 }
 

@@ -130,6 +130,15 @@ export const refuseRequestSchema = z.object({ pool: z.string(), failure: failure
 /** Ends every waiting job of a pool that cannot serve. */
 export type RefuseRequest = z.infer<typeof refuseRequestSchema>;
 
+export const runnerTokenRequestSchema = z.object({ pool: z.string().min(1) });
+/** What a runner of one pool proves itself by, for a while. A director gets it for those that it starts. */
+export const runnerTokenSchema = z.object({
+  token: z.string(),
+  /** How long it is good for, from when it was asked for. */
+  lifeSeconds: z.number().positive(),
+});
+export type RunnerToken = z.infer<typeof runnerTokenSchema>;
+
 /** What a runner says to the control plane. Each call is scoped to the runner's own pool. */
 export interface RunnerProtocol {
   /** The next job of the runner's pool, or null after `waitSeconds` or when `signal` aborts. */

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { apiVariables } from '../core/api-variables.ts';
+import {
+  cloudVariables,
+  describeVariable,
+  logVariables,
+  publicUrlVariables,
+} from '../core/cloud-variables.ts';
+import { parseEnvironment } from '../core/environment.ts';
+import { pushVariables } from '../core/registry-variables.ts';
+
+const seconds = z.coerce.number().positive();
+
+/** The api's environment in the cloud; what infra gives it is typed by this. */
+export const apiEnvironment = z.object({
+  ...cloudVariables,
+  ...publicUrlVariables,
+  ...apiVariables,
+  ...pushVariables,
+  ...logVariables,
+  /** Where it listens; 0 takes any free port. */
+  MIMEO_PORT: z.coerce.number().int().min(0).max(65535).default(8080),
+  /** The address that it listens on; `0.0.0.0` where a load balancer of another machine calls. */
+  MIMEO_HOST: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
+  /** After SIGTERM all is over within this. ECS kills after 120 s at most. */
+  MIMEO_DRAIN_SECONDS: seconds.default(110),
+  /** For how long after SIGTERM a load balancer may still send requests here. */
+  MIMEO_DEREGISTRATION_SECONDS: z.coerce.number().nonnegative().default(10),
+  /** After this long without traffic the load balancer closes a connection: ours are kept for 5 s longer. */
+  MIMEO_IDLE_TIMEOUT_SECONDS: seconds.default(120),
+  /** Whether webhooks may be plain http and call loopback and private addresses. */
+  MIMEO_WEBHOOK_PRIVATE: z.stringbool().default(false),
+});
+export type ApiEnvironment = z.infer<typeof apiEnvironment>;
+
+/** @throws Error with a line for each mistake */
+export function parseApiEnv(env: NodeJS.ProcessEnv): ApiEnvironment {
+  return parseEnvironment(apiEnvironment, env, describeVariable(env));
+}

@@ -1,0 +1,97 @@
+import { pino } from 'pino';
+import { openCloud } from '../cloud.ts';
+import { ProblemError } from '../core/errors.ts';
+import { HardwareCatalogue } from '../core/hardware.ts';
+import { wantsTraces } from '../core/trace.ts';
+import { JobFlow } from '../data/job-flow.ts';
+import { Jobs } from '../data/jobs.ts';
+import { createEcrAccess } from '../ports/registry/ecr.ts';
+import { createApi } from './app.ts';
+import { type ApiEnvironment, parseApiEnv } from './env.ts';
+import type { SourceBuilder } from './routes/versions-push.ts';
+import { serveApi } from './server.ts';
+
+/** Nothing is built in the cloud: versions come from images. */
+const noBuilder: SourceBuilder = {
+  async build() {
+    throw new ProblemError(
+      'invalid_model',
+      'This server takes images, not folders. Build and push one: npx mimeo push DIR OWNER/NAME',
+    );
+  },
+};
+
+/** Serves the public API and the fleet protocol over the cloud's stores, until SIGTERM. */
+async function main(): Promise<void> {
+  const env = parseApiEnv(process.env);
+  const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'api' } });
+  const traces = wantsTraces(env)
+    ? (await import('../ports/traces/otlp.ts')).createOtlpTraces({
+        serviceName: 'mimeo-api',
+        onProblem: (message) => logger.warn({ problem: message }, 'traces cannot be sent'),
+      })
+    : undefined;
+  const cloud = await openCloud(env, logger);
+  const { table, queue, channel, objects } = cloud;
+  const webhookTargets = { allowHttp: env.MIMEO_WEBHOOK_PRIVATE, allowPrivate: env.MIMEO_WEBHOOK_PRIVATE };
+  const api = await createApi({
+    table,
+    queue,
+    channel,
+    objects,
+    flow: new JobFlow({ jobs: new Jobs(table, objects), queue, channel }),
+    hardware: new HardwareCatalogue(env.MIMEO_PRICES),
+    builder: noBuilder,
+    maxSourceBytes: 0,
+    registry: createEcrAccess({
+      roleArn: env.MIMEO_PUSH_ROLE_ARN,
+      prefix: env.MIMEO_REPOSITORY_PREFIX,
+      url: env.MIMEO_REGISTRY_URL,
+    }),
+    publicUrl: () => env.MIMEO_PUBLIC_URL,
+    maxFileBytes: Math.floor(env.MIMEO_MAX_FILE_MB * 1024 * 1024),
+    webhookTargets,
+    signingKey: env.MIMEO_SIGNING_KEY,
+    now: Date.now,
+    logger,
+    limits: limitsOf(env),
+    corsOrigins: env.MIMEO_CORS_ORIGINS,
+    traces,
+  });
+  const server = await serveApi(api, {
+    host: env.MIMEO_HOST,
+    port: env.MIMEO_PORT,
+    idleTimeoutSeconds: env.MIMEO_IDLE_TIMEOUT_SECONDS,
+    drainSeconds: env.MIMEO_DRAIN_SECONDS,
+    deregistrationSeconds: env.MIMEO_DEREGISTRATION_SECONDS,
+  });
+  logger.info({ port: server.port }, 'the api is ready');
+  let isEnding = false;
+  const end = async (signal: string) => {
+    if (isEnding) return;
+    isEnding = true;
+    logger.info({ signal }, 'the api is leaving');
+    await server.drain();
+    await traces?.close();
+    await cloud.close();
+    process.exit(0);
+  };
+  process.on('SIGTERM', (signal) => void end(signal).catch(fail));
+  process.on('SIGINT', (signal) => void end(signal).catch(fail));
+}
+
+function limitsOf(env: ApiEnvironment) {
+  return {
+    predictionsPerMinute: env.MIMEO_RATE_PREDICTIONS,
+    requestsPerMinute: env.MIMEO_RATE_REQUESTS,
+    concurrentPerAccount: env.MIMEO_MAX_CONCURRENT_PER_ACCOUNT,
+    queuedPerPool: env.MIMEO_MAX_QUEUE,
+  };
+}
+
+function fail(error: unknown): void {
+  console.error(`mimeo api: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
+
+main().catch(fail);
