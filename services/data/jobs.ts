@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { hasEnded, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
+import { hasEnded, isDataGone, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
 import type { OutputFile } from '../core/output-files.ts';
 import { remember } from '../core/remembered.ts';
 import type { Objects } from '../ports/objects/port.ts';
@@ -14,6 +14,7 @@ import {
   type Value,
   type WriteOp,
 } from '../ports/table/port.ts';
+import { DataLife } from './data-life.ts';
 import { fillPage } from './filtered-page.ts';
 import {
   ageKey,
@@ -27,6 +28,7 @@ import {
   payloadItem,
   unfinishedPartition,
 } from './job-items.ts';
+import { writePayloadAndRow } from './job-writes.ts';
 import { PlacedFiles } from './placed-files.ts';
 import { Retention } from './retention.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
@@ -77,37 +79,55 @@ export interface Heartbeat {
   readonly outputShown: boolean;
 }
 
+export interface JobsOptions {
+  /**
+   * How long after a job's end its data goes by itself where nothing but items of the Table belongs to it, which saves
+   * the writes of a removal; what has objects is removed by the sweeper in any case. @default 0: all is removed by it
+   */
+  readonly expireDataAfterSeconds?: number;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+}
+
 /** Jobs as they are stored: one partition a job, its row small, its payloads beside it. */
 export class Jobs {
   readonly #table: Table;
   readonly #objects: Objects;
+  readonly #now: () => number;
   readonly #recent = new Map<string, JobRecord>();
+  readonly dataLife: DataLife;
   readonly retention: Retention;
   readonly placedFiles: PlacedFiles;
 
-  constructor(table: Table, objects: Objects) {
+  constructor(
+    table: Table,
+    objects: Objects,
+    { expireDataAfterSeconds = 0, now = Date.now }: JobsOptions = {},
+  ) {
     this.#table = table;
     this.#objects = objects;
+    this.#now = now;
+    this.dataLife = new DataLife(table, expireDataAfterSeconds);
     this.placedFiles = new PlacedFiles(table, objects);
     this.retention = new Retention(table, objects, (id) => this.#recent.delete(id));
   }
 
   /** @throws ConflictError where a job of this id exists */
   async create(
-    job: Job,
+    made: Job,
     input: { readonly [name: string]: Value },
     options: CreateOptions,
     durability?: Durability,
   ): Promise<void> {
     // Of two requests with one idempotency key, neither may touch the other's input.
-    const name = job.requestDigest === undefined ? 'input' : `input-${job.requestDigest}`;
-    const stored = await this.#storeValue(job, name, input);
-    const ops: WriteOp[] = [
-      { op: 'put', item: jobItem(job), when: { absent: true } },
-      { op: 'put', item: payloadItem(job, 'INPUT', inputData(stored, options)) },
-    ];
+    const name = made.requestDigest === undefined ? 'input' : `input-${made.requestDigest}`;
+    const stored = await this.#storeValue(made, name, input);
+    const job = this.dataLife.begin(made, isInline(stored));
+    const expiresAt = this.dataLife.inputExpiry(job, job.createdAt);
+    const payload = payloadItem(job, 'INPUT', inputData(stored, options), expiresAt);
+    const row: WriteOp = { op: 'put', item: jobItem(job), when: { absent: true } };
     try {
-      await this.#table.write(ops, durability);
+      await writePayloadAndRow(this.#table, payload, row, durability);
     } catch (error) {
       if (!isInline(stored) && (await this.get(job.id))?.requestDigest !== job.requestDigest)
         await this.#objects.remove(objectKey(job, name));
@@ -126,7 +146,12 @@ export class Jobs {
 
   async get(id: string): Promise<Job | undefined> {
     const item = await this.#table.get(jobKey(id));
-    return item && fromStored<Job>(item);
+    return item && this.#read(item);
+  }
+
+  #read(row: Item): Job {
+    const job = fromStored<Job>(row);
+    return isDataGone(job, this.#now()) ? { ...job, dataRemoved: true } : job;
   }
 
   /** The job with its payloads. */
@@ -135,9 +160,9 @@ export class Jobs {
     const parts = new Map(items.map((item) => [item.sk, item]));
     const row = parts.get('JOB');
     if (!row) return undefined;
-    const job = fromStored<Job>(row);
+    const job = this.#read(row);
     // Its objects may be about to go, and then it must not be shown in part.
-    const [input, result] = job.dataRemoved ? [] : [parts.get('INPUT'), parts.get('RESULT')];
+    const [input, result] = job.dataRemoved ? [] : [parts.get('INPUT'), ownResult(job, parts.get('RESULT'))];
     return {
       job,
       input: (input && (await this.#loadValue<JobRecord['input']>(input.data.value))) ?? {},
@@ -177,7 +202,7 @@ export class Jobs {
           before: options.before === undefined ? undefined : timeKey(options.before),
         },
       );
-      return { items: page.items.map((item) => fromStored<Job>(item)), next: page.next };
+      return { items: page.items.map((item) => this.#read(item)), next: page.next };
     };
     const page = matches
       ? await fillPage(look, matches, { limit, cursor: options.cursor })
@@ -205,30 +230,42 @@ export class Jobs {
     if (heartbeat?.attempt === job.attempt && heartbeat.outputShown && isPutBack && !event.outputShown) {
       return await this.applyTo(job, { ...event, outputShown: true }, result, durability);
     }
-    const ops: WriteOp[] = [
-      {
-        op: 'put',
-        item: jobItem(decided.job),
-        when: { equals: { status: job.status, attempt: job.attempt } },
-      },
-    ];
-    // What is put back must not be shown at the same moment.
-    if (isPutBack) ops.push({ op: 'check', key: heartbeatKey(job.id), when: asRead(heartbeat) });
-    const resultOp =
-      result && hasEnded(decided.job.status) ? await this.#resultOp(job, event.type, result) : undefined;
-    if (resultOp) ops.push(resultOp);
+    const isEnd = hasEnded(decided.job.status);
+    const payload =
+      isEnd && result ? await this.#resultItem(job, event.type, result, { by: event.type }) : undefined;
+    const after = isEnd ? this.#atEnd(decided.job, payload) : decided.job;
+    const row: WriteOp = {
+      op: 'put',
+      item: jobItem(after),
+      when: { equals: { status: job.status, attempt: job.attempt } },
+    };
     const known = this.#recent.get(job.id);
     this.#recent.delete(job.id);
     try {
-      await this.#table.write(ops, durability);
-      if (known && !resultOp) this.#remember({ ...known, job: decided.job });
-      else if (known && isSmall(resultOp)) this.#remember({ ...known, job: decided.job, result });
-      return decided;
+      // What is put back must not be shown at the same moment.
+      const check: WriteOp = { op: 'check', key: heartbeatKey(job.id), when: asRead(heartbeat) };
+      if (payload) await writePayloadAndRow(this.#table, this.#expiring(after, payload), row, durability);
+      else await this.#table.write(isPutBack ? [row, check] : [row], durability);
+      if (known && !payload) this.#remember({ ...known, job: after });
+      else if (known && payload && isSmall(payload)) this.#remember({ ...known, job: after, result });
+      return { kind: 'write', job: after };
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      if (resultOp) await this.#dropUnnamed(job.id, resultOp);
+      if (payload) await this.#dropUnnamed(job.id, payload);
       return undefined;
     }
+  }
+
+  /** The row of a job at its end: it names the result that is its own, and says when its data goes. */
+  #atEnd(ended: Job, result: Item | undefined): Job {
+    const isLight = !result || (isSmall(result) && result.data.files === undefined);
+    const job = this.dataLife.end(ended, isLight);
+    return typeof result?.data.by === 'string' ? { ...job, resultBy: result.data.by } : job;
+  }
+
+  #expiring(job: Job, result: Item): Item {
+    const expiresAt = this.dataLife.resultExpiry(job);
+    return expiresAt === undefined ? result : { ...result, expiresAt };
   }
 
   /**
@@ -239,13 +276,16 @@ export class Jobs {
   async checkpoint(job: Job, result: Result, announces?: 'output' | 'logs'): Promise<void> {
     const { status, attempt } = job;
     const when = { equals: { status, attempt, dataRemoved: false } };
-    const op = await this.#resultOp(job, status, result, announces);
+    const item = await this.#resultItem(job, status, result, announces ? { announces } : {});
     this.#recent.delete(job.id);
     try {
-      await this.#table.write([{ op: 'check', key: jobKey(job.id), when }, op]);
+      await this.#table.write([
+        { op: 'check', key: jobKey(job.id), when },
+        { op: 'put', item },
+      ]);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      await this.#dropUnnamed(job.id, op);
+      await this.#dropUnnamed(job.id, item);
     }
   }
 
@@ -320,26 +360,29 @@ export class Jobs {
     remember(this.#recent, record.job.id, record, recentJobs);
   }
 
-  /** @param writer who writes it: of several at once one wins in the Table, so none may touch another's objects */
-  async #resultOp(
+  /**
+   * @param writer who writes it: of several at once one wins in the Table, so none may touch another's objects
+   * @param said `by` where a row is to name it, `announces` what a webhook is to be told
+   */
+  async #resultItem(
     job: Job,
     writer: JobEvent['type'] | Job['status'],
     result: Result,
-    announces?: 'output' | 'logs',
-  ): Promise<WriteOp> {
+    said: { readonly by?: string; readonly announces?: string },
+  ): Promise<Item> {
     const place = `${result.attempt}-${writer}`;
     const [output, logs] = await Promise.all([
       this.#storeValue(job, `${place}-output`, result.output),
       this.#storeValue(job, `${place}-logs`, result.logs),
     ]);
     const { metrics, attempt, files } = result;
-    const data = { output, logs, metrics, attempt, ...(files?.length ? { files } : {}) };
-    return { op: 'put', item: payloadItem(job, 'RESULT', announces ? { ...data, announces } : data) };
+    const data = { output, logs, metrics, attempt, ...(files?.length ? { files } : {}), ...said };
+    return payloadItem(job, 'RESULT', data);
   }
 
   /** Removes the objects of a result that was not written, unless the job can still come to have them. */
-  async #dropUnnamed(id: string, op: WriteOp): Promise<void> {
-    const objects = op.op === 'put' ? resultObjects(op.item) : [];
+  async #dropUnnamed(id: string, item: Item): Promise<void> {
+    const objects = resultObjects(item);
     if (objects.length === 0) return;
     const job = await this.get(id);
     // Two that say the same have the same objects: until the job has ended the other may be the one that is written.
@@ -396,8 +439,17 @@ function resultObjects(item: Item | undefined): readonly string[] {
 }
 
 /** Whether a result is kept in the Table itself. */
-function isSmall(op: WriteOp | undefined): boolean {
-  return op?.op === 'put' && isInline(op.item.data.output) && isInline(op.item.data.logs);
+function isSmall({ data }: Item): boolean {
+  return isInline(data.output) && isInline(data.logs);
+}
+
+/** The result that is a job's own: what it has shown while it ran, or the one that its end names. */
+function ownResult(job: Job, result: Item | undefined): Item | undefined {
+  if (result?.data.by === undefined) return result;
+  // Who lost the end to somebody else, or died before it was written, may have left it behind.
+  const isOwn =
+    hasEnded(job.status) && result.data.by === job.resultBy && result.data.attempt === job.attempt;
+  return isOwn ? result : undefined;
 }
 
 /**

@@ -51,6 +51,7 @@ export class Sweeper {
       await this.#expireAll(pool);
       if (hasIdleInstance(await pools.state(pool.id), now())) await this.#resend(pool, now() - lostMessageMs);
       await this.#keepActive(pool);
+      await this.#parts.flow.jobs.dataLife.renewInputs(pool.id, now());
     }
   }
 
