@@ -144,6 +144,11 @@ export class Jobs {
     return this.#recent.get(id);
   }
 
+  /** Keeps a job at hand that this process has just written, unless it is too large for that. */
+  keepAtHand(record: JobRecord): void {
+    if (JSON.stringify(record.input).length <= inlineCharacters) this.#remember(record);
+  }
+
   async get(id: string): Promise<Job | undefined> {
     const item = await this.#table.get(jobKey(id));
     return item && this.#read(item);

@@ -140,8 +140,9 @@ describe('a result whose writer died before the end was written', () => {
 
   it('makes way for the result of the next attempt', async () => {
     const putBack = await others.applyTo(running, lost);
-    const again = putBack?.kind === 'write' && (await others.applyTo(putBack.job, lease(5)));
-    if (!again || again.kind !== 'write') throw new Error('The job could not be leased again');
+    if (putBack?.kind !== 'write') throw new Error('The job could not be put back');
+    const again = await others.applyTo(putBack.job, lease(5));
+    if (again?.kind !== 'write') throw new Error('The job could not be leased again');
     await others.applyTo(again.job, end(2), resultOf('said', 2));
 
     expect((await others.record(running.id))?.result).toMatchObject({ output: 'said', attempt: 2 });
