@@ -51,7 +51,6 @@ export class Sweeper {
       await this.#expireAll(pool);
       if (hasIdleInstance(await pools.state(pool.id), now())) await this.#resend(pool, now() - lostMessageMs);
       await this.#keepActive(pool);
-      await this.#parts.flow.jobs.dataLife.renewInputs(pool.id, now());
     }
   }
 
@@ -75,6 +74,7 @@ export class Sweeper {
     const unfinished =
       (await flow.jobs.count(pool.id, 'queued', 1)) + (await flow.jobs.count(pool.id, 'running', 1));
     if (unfinished > 0) await pools.touch(pool, now());
+    await flow.jobs.dataLife.renewInputs(pool.id, now());
   }
 
   /**
