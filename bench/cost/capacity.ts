@@ -26,13 +26,18 @@ function valueBytes(value: AttributeValue): number {
   return 1;
 }
 
-/** Units of a write that turns `before` into `after`: of the item, and of each index that it touches. */
-export function writeUnits(before: Attributes | undefined, after: Attributes | undefined): number {
+/**
+ * Units of a write that turns `before` into `after`: of the item, and of each index that it touches. A transaction writes
+ * the item twice, to prepare and to commit; the indexes follow once it is done ("DynamoDB Transactions: How it works").
+ */
+export function writeUnits(
+  before: Attributes | undefined,
+  after: Attributes | undefined,
+  { isTransaction = false } = {},
+): number {
   const own = kilobytes(Math.max(bytesOf(before), bytesOf(after)));
-  return (
-    own +
-    indexNames.reduce((sum, index) => sum + entryUnits(entryOf(before, index), entryOf(after, index)), 0)
-  );
+  const indexes = indexNames.map((index) => entryUnits(entryOf(before, index), entryOf(after, index)));
+  return indexes.reduce((sum, units) => sum + units, isTransaction ? 2 * own : own);
 }
 
 /** Units of reading items together. */

@@ -78,19 +78,22 @@ export class RequestCount {
     send: () => Promise<Answered>,
   ): Promise<Answered> {
     const changes = writes.map((write) => this.#change(write));
-    const units = changes.reduce((sum, { before, after }) => sum + writeUnits(before, after), 0);
+    const isTransaction = operation === 'TransactWriteItems';
+    const units = changes.reduce(
+      (sum, { before, after }) => sum + writeUnits(before, after, { isTransaction }),
+      0,
+    );
     const kinds = [...new Set(changes.map(({ key }) => kindOf(key)))].join(' + ');
-    const doubled = operation === 'TransactWriteItems' ? 2 * units : units;
     try {
       const answer = await send();
       for (const { key, after } of changes) {
         if (after) this.#items.set(textOf(key), after);
         else this.#items.delete(textOf(key));
       }
-      this.#add(`DynamoDB ${operation} ${kinds}`, { writeUnits: doubled });
+      this.#add(`DynamoDB ${operation} ${kinds}`, { writeUnits: units });
       return answer;
     } catch (error) {
-      this.#add(`DynamoDB ${operation} ${kinds}, refused`, { writeUnits: doubled });
+      this.#add(`DynamoDB ${operation} ${kinds}, refused`, { writeUnits: units });
       throw error;
     }
   }

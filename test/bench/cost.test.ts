@@ -29,6 +29,11 @@ describe('DynamoDB charges', () => {
     expect(writeUnits(listed, changed)).toBe(1);
   });
 
+  it('twice for an item in a transaction, and once for what follows in its indexes', () => {
+    expect(writeUnits(undefined, listed, { isTransaction: true })).toBe(3);
+    expect(writeUnits(item, item, { isTransaction: true })).toBe(2);
+  });
+
   it('for each 4 KB that are read, half of it where they may be a moment old', () => {
     expect([readUnits(0, true), readUnits(4096, true), readUnits(4097, true)]).toEqual([1, 1, 2]);
     expect(readUnits(4097, false)).toBe(1);
