@@ -1,7 +1,4 @@
-import { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { hasEnded, isDataGone, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
-import type { OutputFile } from '../core/output-files.ts';
 import { remember } from '../core/remembered.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import {
@@ -24,32 +21,34 @@ import {
   jobPartition,
   listingPartition,
   objectKey,
-  objectsNamed,
   payloadItem,
   unfinishedPartition,
 } from './job-items.ts';
 import { writePayloadAndRow } from './job-writes.ts';
+import {
+  inlineCharacters,
+  inputData,
+  isInline,
+  isSmall,
+  loadResult,
+  loadValue,
+  makeResult,
+  ownResult,
+  type Result,
+  resultObjects,
+  storeValue,
+  webhookOf,
+} from './payloads.ts';
 import { PlacedFiles } from './placed-files.ts';
 import { Retention } from './retention.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
-/** Payload values longer than this (JSON characters) live in Objects, not in the Table. */
-const inlineCharacters = 8 * 1024;
 /** Small jobs that a process keeps at hand after it has written them. */
 const recentJobs = 512;
 /** How long a heartbeat's item outlives its lease. */
 const heartbeatKeptSeconds = 3600;
 
-/** What a job put out. `metrics` are those that the model recorded itself. */
-export interface Result {
-  readonly output: Value;
-  readonly logs: string;
-  readonly metrics: { readonly [name: string]: Value };
-  /** The attempt that it is of. */
-  readonly attempt: number;
-  /** Where in the output files belong; absent where none do. */
-  readonly files?: readonly OutputFile[] | undefined;
-}
+export type { Result } from './payloads.ts';
 
 export interface JobRecord {
   readonly job: Job;
@@ -121,7 +120,7 @@ export class Jobs {
   ): Promise<void> {
     // Of two requests with one idempotency key, neither may touch the other's input.
     const name = made.requestDigest === undefined ? 'input' : `input-${made.requestDigest}`;
-    const stored = await this.#storeValue(made, name, input);
+    const stored = await storeValue(this.#objects, made, name, input);
     const job = this.dataLife.begin(made, isInline(stored));
     const expiresAt = this.dataLife.inputExpiry(job, job.createdAt);
     const payload = payloadItem(job, 'INPUT', inputData(stored, options), expiresAt);
@@ -170,8 +169,8 @@ export class Jobs {
     const [input, result] = job.dataRemoved ? [] : [parts.get('INPUT'), ownResult(job, parts.get('RESULT'))];
     return {
       job,
-      input: (input && (await this.#loadValue<JobRecord['input']>(input.data.value))) ?? {},
-      result: result && (await this.#loadResult(result)),
+      input: (input && (await loadValue<JobRecord['input']>(this.#objects, input.data.value))) ?? {},
+      result: result && (await loadResult(this.#objects, result)),
       traceparent: typeof input?.data.traceparent === 'string' ? input.data.traceparent : null,
       secrets: (input?.data.secrets as readonly string[] | undefined) ?? [],
       ...webhookOf(input),
@@ -237,7 +236,9 @@ export class Jobs {
     }
     const isEnd = hasEnded(decided.job.status);
     const payload =
-      isEnd && result ? await this.#resultItem(job, event.type, result, { by: event.type }) : undefined;
+      isEnd && result
+        ? await makeResult(this.#objects, job, event.type, result, { by: event.type })
+        : undefined;
     const after = isEnd ? this.#atEnd(decided.job, payload) : decided.job;
     const row: WriteOp = {
       op: 'put',
@@ -281,7 +282,7 @@ export class Jobs {
   async checkpoint(job: Job, result: Result, announces?: 'output' | 'logs'): Promise<void> {
     const { status, attempt } = job;
     const when = { equals: { status, attempt, dataRemoved: false } };
-    const item = await this.#resultItem(job, status, result, announces ? { announces } : {});
+    const item = await makeResult(this.#objects, job, status, result, announces ? { announces } : {});
     this.#recent.delete(job.id);
     try {
       await this.#table.write([
@@ -366,26 +367,6 @@ export class Jobs {
     remember(this.#recent, record.job.id, record, recentJobs);
   }
 
-  /**
-   * @param writer who writes it: of several at once one wins in the Table, so none may touch another's objects
-   * @param said `by` where a row is to name it, `announces` what a webhook is to be told
-   */
-  async #resultItem(
-    job: Job,
-    writer: JobEvent['type'] | Job['status'],
-    result: Result,
-    said: { readonly by?: string; readonly announces?: string },
-  ): Promise<Item> {
-    const place = `${result.attempt}-${writer}`;
-    const [output, logs] = await Promise.all([
-      this.#storeValue(job, `${place}-output`, result.output),
-      this.#storeValue(job, `${place}-logs`, result.logs),
-    ]);
-    const { metrics, attempt, files } = result;
-    const data = { output, logs, metrics, attempt, ...(files?.length ? { files } : {}), ...said };
-    return payloadItem(job, 'RESULT', data);
-  }
-
   /** Removes the objects of a result that was not written, unless the job can still come to have them. */
   async #dropUnnamed(id: string, item: Item): Promise<void> {
     const objects = resultObjects(item);
@@ -396,66 +377,6 @@ export class Jobs {
     const named = resultObjects(await this.#table.get({ pk: jobPartition(id), sk: 'RESULT' }));
     for (const key of objects) if (!named.includes(key)) await this.#objects.remove(key);
   }
-
-  async #loadResult(item: Item): Promise<Result> {
-    const [output, logs] = await Promise.all([
-      this.#loadValue<Value>(item.data.output),
-      this.#loadValue<string>(item.data.logs),
-    ]);
-    return {
-      output,
-      logs: logs ?? '',
-      metrics: item.data.metrics as Result['metrics'],
-      attempt: Number(item.data.attempt),
-      files: item.data.files as Result['files'],
-    };
-  }
-
-  async #storeValue(job: Job, name: string, value: Value): Promise<Value> {
-    const json = JSON.stringify(value);
-    if (json.length <= inlineCharacters) return { inline: value };
-    const key = objectKey(job, name);
-    await this.#objects.put(key, Readable.from([Buffer.from(json)]), { contentType: 'application/json' });
-    return { object: key };
-  }
-
-  async #loadValue<T extends Value>(stored: Value | undefined): Promise<T | null> {
-    const holder = stored as { inline?: T; object?: string } | undefined;
-    if (holder?.object === undefined) return holder?.inline ?? null;
-    const object = await this.#objects.get(holder.object);
-    return object ? (JSON.parse(await text(object.body)) as T) : null;
-  }
-}
-
-function inputData(value: Value, { traceparent, secrets, webhook }: CreateOptions): Item['data'] {
-  return webhook === undefined ? { value, traceparent, secrets } : { value, traceparent, secrets, webhook };
-}
-
-function webhookOf(input: Item | undefined): { readonly webhook?: string } {
-  return typeof input?.data.webhook === 'string' ? { webhook: input.data.webhook } : {};
-}
-
-function isInline(stored: Value | undefined): boolean {
-  return typeof stored === 'object' && stored !== null && 'inline' in stored;
-}
-
-/** Keys of the objects that hold a result's output and logs. */
-function resultObjects(item: Item | undefined): readonly string[] {
-  return objectsNamed([item?.data.output, item?.data.logs]);
-}
-
-/** Whether a result is kept in the Table itself. */
-function isSmall({ data }: Item): boolean {
-  return isInline(data.output) && isInline(data.logs);
-}
-
-/** The result that is a job's own: what it has shown while it ran, or the one that its end names. */
-function ownResult(job: Job, result: Item | undefined): Item | undefined {
-  if (result?.data.by === undefined) return result;
-  // Who lost the end to somebody else, or died before it was written, may have left it behind.
-  const isOwn =
-    hasEnded(job.status) && result.data.by === job.resultBy && result.data.attempt === job.attempt;
-  return isOwn ? result : undefined;
 }
 
 /**
