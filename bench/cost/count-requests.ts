@@ -40,7 +40,10 @@ interface Client {
   };
 }
 
-/** Counts what clients ask AWS for. All that write to a table must be watched: what a write costs depends on what was there. */
+/**
+ * Counts what clients ask AWS for; a signed URL counts as the request that it stands for. All that write to a table must
+ * be watched: what a write costs depends on what was there.
+ */
 export class RequestCount {
   #tallies = new Map<string, Tally>();
   /** Of every table, as they are now. */

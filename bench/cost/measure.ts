@@ -1,5 +1,4 @@
 import { type Line, linesOf, perMillion, requestsOf, sum } from './bill.ts';
-import type { Tallies } from './count-requests.ts';
 import {
   busyFor,
   deliverOnce,
@@ -60,9 +59,9 @@ export async function measureCost(say: (line: string) => void): Promise<CostSumm
 }
 
 async function measureSurcharges(platform: CountedPlatform): Promise<CostSummary['surchargesUsd']> {
-  const costOf = async (work: Parameters<typeof liveThrough>[2], more: Tallies = {}) => {
+  const costOf = async (work: Parameters<typeof liveThrough>[2]) => {
     const { run, retention } = await liveThrough(platform, 1, work);
-    return perMillion(sum(run, retention, more), 1);
+    return perMillion(sum(run, retention), 1);
   };
   const plain = await costOf(busyFor(0));
   const webhook = sum(
@@ -71,8 +70,7 @@ async function measureSurcharges(platform: CountedPlatform): Promise<CostSummary
     requestsOf('Lambda Invoke webhooks', 2),
   );
   return {
-    // The runner's PUT goes to S3 by itself.
-    file: (await costOf(storesFile(platform), requestsOf('S3 PutObject, signed', 1))) - plain,
+    file: (await costOf(storesFile(platform))) - plain,
     webhook: perMillion(webhook, 1),
     streamedMinute: (await costOf(streamsForAMinute(platform))) - plain,
   };
