@@ -83,10 +83,14 @@ describe('predictions of 1 KB in and out, 2 s, with Prefer: wait, through two pr
 
   it('are each read by the lease, by the look after 2 s and at the end, with the model that is run', () => {
     const reads = linesOf(lived.run, predictions).filter(({ readUnits: units }) => units > 0);
+    const requestsOf = (name: string) => reads.find((line) => line.name === name)?.requests ?? 0;
 
-    expect(reads.map(({ name }) => name)).toEqual(['DynamoDB GetItem MODEL/MODEL', 'DynamoDB Query JOB']);
-    for (const { name, requests } of reads)
-      expect(requests).toBeLessThanOrEqual(name.endsWith('JOB') ? 3 : 1);
+    // A token is read every 30 s.
+    const names = reads.map(({ name }) => name).filter((name) => name !== 'DynamoDB GetItem TOKEN/TOKEN');
+    expect(names).toEqual(['DynamoDB GetItem MODEL/MODEL', 'DynamoDB Query JOB']);
+    expect(requestsOf('DynamoDB GetItem MODEL/MODEL')).toBeLessThanOrEqual(1);
+    // One look more where the machine is so busy that it all takes 4 s.
+    expect(requestsOf('DynamoDB Query JOB')).toBeLessThanOrEqual(4);
   });
 
   it('are metered together, in one transaction', () => {
