@@ -1,10 +1,12 @@
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { defaultCogVersion } from '../services/registrar/environment.ts';
 import { findPython } from '../services/registrar/python.ts';
 import { SourceRegistrar } from '../services/registrar/source.ts';
 import { type ColdSummary, measureColdStarts } from './cold.ts';
+import { measureCost } from './cost/measure.ts';
+import { formatCost } from './cost/report.ts';
 import { type LargeSummary, measureLargeFile } from './large.ts';
 import { startLoadProcess } from './load-process.ts';
 import { pushModel, verifyRecorded } from './mimeo-api.ts';
@@ -26,6 +28,7 @@ type Extra = (typeof extraParts)[number];
 const isUsual = (part: Part) => usualParts.some((usual) => usual === part);
 
 interface Options {
+  readonly cost: boolean;
   readonly rounds: number;
   readonly seconds: number;
   readonly only?: Part;
@@ -49,8 +52,13 @@ const idleSeconds = 3600;
 const say = (line: string) => console.error(line);
 
 function readOptions(): Options {
-  return new Command('bench')
+  const command = new Command('bench')
     .description('Measures bare Cog against the whole of Mimeo in front of the same Cog, in one run.')
+    .addArgument(
+      new Argument('[cost]', 'reckon what a million predictions cost in AWS, in place of all else').choices([
+        'cost',
+      ]),
+    )
     .option('--rounds <n>', 'pairs of rounds for each case', positiveWhole, 5)
     .option('--seconds <s>', 'how long a round of load lasts', positive, 2)
     .addOption(new Option('--only <part>', 'measure one part').choices(parts))
@@ -62,8 +70,8 @@ function readOptions(): Options {
     .option('--json', 'print JSON in place of the table')
     .option('--check', 'exit with 1 when a target is missed')
     .option('--profile <folder>', "write a CPU profile of the Mimeo process's load and streams there")
-    .parse()
-    .opts<Options>();
+    .parse();
+  return { ...command.opts<Options>(), cost: command.args.includes('cost') };
 }
 
 function positive(text: string): number {
@@ -79,6 +87,7 @@ function positiveWhole(text: string): number {
 
 async function main(): Promise<void> {
   const options = readOptions();
+  if (options.cost) return await reckonCost(options);
   const setting: Setting = {
     command: `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`,
     cpus: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`,
@@ -96,6 +105,12 @@ async function main(): Promise<void> {
       : `\n${formatReport(setting, measured, verdicts)}`,
   );
   if (options.check && verdicts.some(({ met }) => !met)) process.exitCode = 1;
+}
+
+async function reckonCost({ json, check }: Options): Promise<void> {
+  const summary = await measureCost(say);
+  process.stdout.write(json ? `${JSON.stringify(summary, null, 2)}\n` : `\n${formatCost(summary)}`);
+  if (check && summary.plainUsd > summary.targetUsd) process.exitCode = 1;
 }
 
 async function measure(options: Options): Promise<Measured> {

@@ -1,4 +1,5 @@
 import type { PoolState } from '../core/pool.ts';
+import { remember } from '../core/remembered.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Pools } from '../data/pools.ts';
 import { demandTopic } from '../data/progress.ts';
@@ -10,6 +11,9 @@ import { longPoll } from './long-poll.ts';
 const countLimit = 1000;
 /** Jobs that one refusal ends at a time. */
 const refuseBatch = 100;
+/** How old what is known of a pool's recent runs may be: it is of the last fifty. */
+const runSecondsFreshMs = 5000;
+const rememberedPools = 1000;
 
 /** What directors are told of the pools, and what they say of them. */
 export class Demands {
@@ -19,6 +23,7 @@ export class Demands {
   readonly #now: () => number;
   #demandChanged = true;
   #demandWaiters = new Set<() => void>();
+  readonly #runSeconds = new Map<string, { readonly seconds: readonly number[]; readonly readAt: number }>();
 
   constructor(parts: {
     readonly flow: JobFlow;
@@ -58,12 +63,13 @@ export class Demands {
   }
 
   async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
-    const [queued, running, oldest, runSeconds] = await Promise.all([
+    const [queued, running, runSeconds] = await Promise.all([
       this.#flow.jobs.count(pool.id, 'queued', countLimit),
       this.#flow.jobs.count(pool.id, 'running', countLimit),
-      this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }),
-      this.#pools.runSeconds(pool.id),
+      this.#runSecondsOf(pool.id),
     ]);
+    // Each look is paid for in the cloud, and most find nobody waiting.
+    const oldest = queued > 0 ? await this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }) : [];
     return {
       pool,
       queued,
@@ -71,6 +77,14 @@ export class Demands {
       oldestQueuedAt: oldest[0]?.createdAt ?? null,
       runSeconds: [...runSeconds],
     };
+  }
+
+  async #runSecondsOf(pool: string): Promise<readonly number[]> {
+    const known = this.#runSeconds.get(pool);
+    if (known && this.#now() - known.readAt < runSecondsFreshMs) return known.seconds;
+    const seconds = await this.#pools.runSeconds(pool);
+    remember(this.#runSeconds, pool, { seconds, readAt: this.#now() }, rememberedPools);
+    return seconds;
   }
 
   /** Keeps what the director says of a pool. */

@@ -154,6 +154,8 @@ export class Dispatch {
       if (!decided) continue;
       if (decided.kind === 'refused' && known) continue;
       if (decided.kind === 'refused') return undefined;
+      // Its reports come to this process, as a rule.
+      if (!known) this.#flow.jobs.keepAtHand({ ...record, job: decided.job });
       const { kind, version, attempt } = decided.job;
       return {
         id,
@@ -204,9 +206,14 @@ export class Dispatch {
   }
 
   async #report(pool: string, report: Report): Promise<void> {
+    let held: Job | undefined;
     for (const event of report.events) {
-      if (event.type === 'ended') await this.#ended(pool, report, event);
-      else await this.#progressed(await this.#held(pool, report), event);
+      if (event.type === 'ended') {
+        await this.#ended(pool, report, event);
+      } else {
+        held ??= await this.#held(pool, report);
+        await this.#progressed(held, event);
+      }
     }
   }
 

@@ -57,6 +57,13 @@ export const jobSchema = z.object({
   /** What Cog reported, null where it reported nothing. */
   predictMs: z.number().nullable(),
   dataRemoved: z.boolean(),
+  /**
+   * When its input and result go by themselves; null until its end settles it. Absent where they are removed by a write:
+   * then `dataRemoved` tells. Readers ask `isDataGone`.
+   */
+  dataExpiresAt: z.number().nullable().optional(),
+  /** Who wrote the result that is its own; absent where it has none, and in rows of earlier releases. */
+  resultBy: z.string().optional(),
   /** Whether it is one of its model's examples, whose data is kept; absent where it never was. */
   example: z.boolean().optional(),
   /** Digest of the request, where it came with an idempotency key. */
@@ -143,6 +150,11 @@ export type Transition =
 
 export function hasEnded(status: JobStatus): boolean {
   return status === 'succeeded' || status === 'failed' || status === 'canceled';
+}
+
+/** Whether what a job took in and put out is not to be shown any more. @param now epoch ms */
+export function isDataGone({ dataRemoved, dataExpiresAt }: Job, now: number): boolean {
+  return dataRemoved || (typeof dataExpiresAt === 'number' && dataExpiresAt <= now);
 }
 
 /**

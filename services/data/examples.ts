@@ -1,5 +1,7 @@
-import { ConflictError, type Key, type Page, type Table } from '../ports/table/port.ts';
-import { exampleKey, jobItem } from './job-items.ts';
+import { isDataGone, type Job } from '../core/job.ts';
+import { ConflictError, type Key, type Page, type Table, type WriteOp } from '../ports/table/port.ts';
+import { lasting } from './data-life.ts';
+import { exampleKey, jobItem, jobPartition } from './job-items.ts';
 import type { JobRecord, Jobs } from './jobs.ts';
 import { timeKey, toStored } from './stored.ts';
 
@@ -21,21 +23,38 @@ export class Examples {
    * @returns false where its data has been removed meanwhile
    */
   async add({ job }: JobRecord, now: number): Promise<boolean> {
+    const payloads = await this.#lastingPayloads(job);
+    if (!payloads || isDataGone(job, now)) return false;
     const listing = { pk: partition(job.model), sk: `${timeKey(now)}#${job.id}` };
+    const { dataExpiresAt, ...kept } = job;
+    const asRead = { status: job.status, dataRemoved: false };
+    // Also on condition that nobody has settled otherwise when its data goes.
+    const equals = dataExpiresAt === undefined ? asRead : { ...asRead, dataExpiresAt };
     try {
       await this.#table.write([
-        {
-          op: 'put',
-          item: jobItem({ ...job, example: true }),
-          when: { equals: { status: job.status, dataRemoved: false } },
-        },
+        { op: 'put', item: jobItem({ ...kept, example: true }), when: { equals } },
         { op: 'put', item: { ...exampleKey(job), data: toStored({ job: job.id }), keys: { listing } } },
+        ...payloads,
       ]);
       return true;
     } catch (error) {
       if (error instanceof ConflictError) return false;
       throw error;
     }
+  }
+
+  /**
+   * What came in and was put out, to be kept for good where it was to expire.
+   * @returns undefined where that has happened
+   */
+  async #lastingPayloads(job: Job): Promise<readonly WriteOp[] | undefined> {
+    const items = await Promise.all(
+      ['INPUT', 'RESULT'].map(async (sk) => this.#table.get({ pk: jobPartition(job.id), sk })),
+    );
+    if (typeof job.dataExpiresAt === 'number' && items.includes(undefined)) return undefined;
+    return items.flatMap((item) =>
+      item?.expiresAt === undefined ? [] : { op: 'put', item: lasting(item), when: { present: true } },
+    );
   }
 
   /** From now on the data of the job is kept no longer than others'. @returns whether it was an example */

@@ -61,6 +61,8 @@ function deadlineKey(job: Job): Key | undefined {
 /** Where a job that has ended waits for its data to be removed: by the time of its end, whatever is configured. */
 export function removalKey(job: Job): Key | undefined {
   if (job.completedAt === null || job.source !== 'api' || job.dataRemoved || job.example) return undefined;
+  // What expires needs nobody who looks for it.
+  if (typeof job.dataExpiresAt === 'number') return undefined;
   return { pk: removals, sk: `${timeKey(job.completedAt)}#${job.id}` };
 }
 
@@ -79,11 +81,13 @@ export function jobItem(job: Job): Item {
   };
 }
 
-/** What came in, or was put out, beside the row of a job. */
+/** What came in, or was put out, beside the row of a job. @param expiresAt epoch seconds; undefined to keep it */
 export function payloadItem(
-  job: Job,
+  job: Pick<Job, 'id'>,
   sk: 'INPUT' | 'RESULT',
   data: { readonly [name: string]: Value },
+  expiresAt?: number,
 ): Item {
-  return { pk: jobPartition(job.id), sk, data: toStored(data) };
+  const item = { pk: jobPartition(job.id), sk, data: toStored(data) };
+  return expiresAt === undefined ? item : { ...item, expiresAt };
 }

@@ -1,7 +1,4 @@
-import { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
-import { hasEnded, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
-import type { OutputFile } from '../core/output-files.ts';
+import { hasEnded, isDataGone, type Job, type JobEvent, type Transition, transition } from '../core/job.ts';
 import { remember } from '../core/remembered.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import {
@@ -14,6 +11,7 @@ import {
   type Value,
   type WriteOp,
 } from '../ports/table/port.ts';
+import { DataLife } from './data-life.ts';
 import { fillPage } from './filtered-page.ts';
 import {
   ageKey,
@@ -23,31 +21,34 @@ import {
   jobPartition,
   listingPartition,
   objectKey,
-  objectsNamed,
   payloadItem,
   unfinishedPartition,
 } from './job-items.ts';
+import { writePayloadAndRow } from './job-writes.ts';
+import {
+  inlineCharacters,
+  inputData,
+  isInline,
+  isSmall,
+  loadResult,
+  loadValue,
+  makeResult,
+  ownResult,
+  type Result,
+  resultObjects,
+  storeValue,
+  webhookOf,
+} from './payloads.ts';
 import { PlacedFiles } from './placed-files.ts';
 import { Retention } from './retention.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
-/** Payload values longer than this (JSON characters) live in Objects, not in the Table. */
-const inlineCharacters = 8 * 1024;
 /** Small jobs that a process keeps at hand after it has written them. */
 const recentJobs = 512;
 /** How long a heartbeat's item outlives its lease. */
 const heartbeatKeptSeconds = 3600;
 
-/** What a job put out. `metrics` are those that the model recorded itself. */
-export interface Result {
-  readonly output: Value;
-  readonly logs: string;
-  readonly metrics: { readonly [name: string]: Value };
-  /** The attempt that it is of. */
-  readonly attempt: number;
-  /** Where in the output files belong; absent where none do. */
-  readonly files?: readonly OutputFile[] | undefined;
-}
+export type { Result } from './payloads.ts';
 
 export interface JobRecord {
   readonly job: Job;
@@ -77,37 +78,55 @@ export interface Heartbeat {
   readonly outputShown: boolean;
 }
 
+export interface JobsOptions {
+  /**
+   * How long after a job's end its data goes by itself where nothing but items of the Table belongs to it, which saves
+   * the writes of a removal; what has objects is removed by the sweeper in any case. @default 0: all is removed by it
+   */
+  readonly expireDataAfterSeconds?: number;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+}
+
 /** Jobs as they are stored: one partition a job, its row small, its payloads beside it. */
 export class Jobs {
   readonly #table: Table;
   readonly #objects: Objects;
+  readonly #now: () => number;
   readonly #recent = new Map<string, JobRecord>();
+  readonly dataLife: DataLife;
   readonly retention: Retention;
   readonly placedFiles: PlacedFiles;
 
-  constructor(table: Table, objects: Objects) {
+  constructor(
+    table: Table,
+    objects: Objects,
+    { expireDataAfterSeconds = 0, now = Date.now }: JobsOptions = {},
+  ) {
     this.#table = table;
     this.#objects = objects;
+    this.#now = now;
+    this.dataLife = new DataLife(table, expireDataAfterSeconds);
     this.placedFiles = new PlacedFiles(table, objects);
     this.retention = new Retention(table, objects, (id) => this.#recent.delete(id));
   }
 
   /** @throws ConflictError where a job of this id exists */
   async create(
-    job: Job,
+    made: Job,
     input: { readonly [name: string]: Value },
     options: CreateOptions,
     durability?: Durability,
   ): Promise<void> {
     // Of two requests with one idempotency key, neither may touch the other's input.
-    const name = job.requestDigest === undefined ? 'input' : `input-${job.requestDigest}`;
-    const stored = await this.#storeValue(job, name, input);
-    const ops: WriteOp[] = [
-      { op: 'put', item: jobItem(job), when: { absent: true } },
-      { op: 'put', item: payloadItem(job, 'INPUT', inputData(stored, options)) },
-    ];
+    const name = made.requestDigest === undefined ? 'input' : `input-${made.requestDigest}`;
+    const stored = await storeValue(this.#objects, made, name, input);
+    const job = this.dataLife.begin(made, isInline(stored));
+    const expiresAt = this.dataLife.inputExpiry(job, job.createdAt);
+    const payload = payloadItem(job, 'INPUT', inputData(stored, options), expiresAt);
+    const row: WriteOp = { op: 'put', item: jobItem(job), when: { absent: true } };
     try {
-      await this.#table.write(ops, durability);
+      await writePayloadAndRow(this.#table, payload, row, durability);
     } catch (error) {
       if (!isInline(stored) && (await this.get(job.id))?.requestDigest !== job.requestDigest)
         await this.#objects.remove(objectKey(job, name));
@@ -124,9 +143,19 @@ export class Jobs {
     return this.#recent.get(id);
   }
 
+  /** Keeps a job at hand that this process has just written, unless it is too large for that. */
+  keepAtHand(record: JobRecord): void {
+    if (JSON.stringify(record.input).length <= inlineCharacters) this.#remember(record);
+  }
+
   async get(id: string): Promise<Job | undefined> {
     const item = await this.#table.get(jobKey(id));
-    return item && fromStored<Job>(item);
+    return item && this.#read(item);
+  }
+
+  #read(row: Item): Job {
+    const job = fromStored<Job>(row);
+    return isDataGone(job, this.#now()) ? { ...job, dataRemoved: true } : job;
   }
 
   /** The job with its payloads. */
@@ -135,13 +164,13 @@ export class Jobs {
     const parts = new Map(items.map((item) => [item.sk, item]));
     const row = parts.get('JOB');
     if (!row) return undefined;
-    const job = fromStored<Job>(row);
+    const job = this.#read(row);
     // Its objects may be about to go, and then it must not be shown in part.
-    const [input, result] = job.dataRemoved ? [] : [parts.get('INPUT'), parts.get('RESULT')];
+    const [input, result] = job.dataRemoved ? [] : [parts.get('INPUT'), ownResult(job, parts.get('RESULT'))];
     return {
       job,
-      input: (input && (await this.#loadValue<JobRecord['input']>(input.data.value))) ?? {},
-      result: result && (await this.#loadResult(result)),
+      input: (input && (await loadValue<JobRecord['input']>(this.#objects, input.data.value))) ?? {},
+      result: result && (await loadResult(this.#objects, result)),
       traceparent: typeof input?.data.traceparent === 'string' ? input.data.traceparent : null,
       secrets: (input?.data.secrets as readonly string[] | undefined) ?? [],
       ...webhookOf(input),
@@ -177,7 +206,7 @@ export class Jobs {
           before: options.before === undefined ? undefined : timeKey(options.before),
         },
       );
-      return { items: page.items.map((item) => fromStored<Job>(item)), next: page.next };
+      return { items: page.items.map((item) => this.#read(item)), next: page.next };
     };
     const page = matches
       ? await fillPage(look, matches, { limit, cursor: options.cursor })
@@ -205,30 +234,44 @@ export class Jobs {
     if (heartbeat?.attempt === job.attempt && heartbeat.outputShown && isPutBack && !event.outputShown) {
       return await this.applyTo(job, { ...event, outputShown: true }, result, durability);
     }
-    const ops: WriteOp[] = [
-      {
-        op: 'put',
-        item: jobItem(decided.job),
-        when: { equals: { status: job.status, attempt: job.attempt } },
-      },
-    ];
-    // What is put back must not be shown at the same moment.
-    if (isPutBack) ops.push({ op: 'check', key: heartbeatKey(job.id), when: asRead(heartbeat) });
-    const resultOp =
-      result && hasEnded(decided.job.status) ? await this.#resultOp(job, event.type, result) : undefined;
-    if (resultOp) ops.push(resultOp);
+    const isEnd = hasEnded(decided.job.status);
+    const payload =
+      isEnd && result
+        ? await makeResult(this.#objects, job, event.type, result, { by: event.type })
+        : undefined;
+    const after = isEnd ? this.#atEnd(decided.job, payload) : decided.job;
+    const row: WriteOp = {
+      op: 'put',
+      item: jobItem(after),
+      when: { equals: { status: job.status, attempt: job.attempt } },
+    };
     const known = this.#recent.get(job.id);
     this.#recent.delete(job.id);
     try {
-      await this.#table.write(ops, durability);
-      if (known && !resultOp) this.#remember({ ...known, job: decided.job });
-      else if (known && isSmall(resultOp)) this.#remember({ ...known, job: decided.job, result });
-      return decided;
+      // What is put back must not be shown at the same moment.
+      const check: WriteOp = { op: 'check', key: heartbeatKey(job.id), when: asRead(heartbeat) };
+      if (payload) await writePayloadAndRow(this.#table, this.#expiring(after, payload), row, durability);
+      else await this.#table.write(isPutBack ? [row, check] : [row], durability);
+      if (known && !payload) this.#remember({ ...known, job: after });
+      else if (known && payload && isSmall(payload)) this.#remember({ ...known, job: after, result });
+      return { kind: 'write', job: after };
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      if (resultOp) await this.#dropUnnamed(job.id, resultOp);
+      if (payload) await this.#dropUnnamed(job.id, payload);
       return undefined;
     }
+  }
+
+  /** The row of a job at its end: it names the result that is its own, and says when its data goes. */
+  #atEnd(ended: Job, result: Item | undefined): Job {
+    const isLight = !result || (isSmall(result) && result.data.files === undefined);
+    const job = this.dataLife.end(ended, isLight);
+    return typeof result?.data.by === 'string' ? { ...job, resultBy: result.data.by } : job;
+  }
+
+  #expiring(job: Job, result: Item): Item {
+    const expiresAt = this.dataLife.resultExpiry(job);
+    return expiresAt === undefined ? result : { ...result, expiresAt };
   }
 
   /**
@@ -239,13 +282,16 @@ export class Jobs {
   async checkpoint(job: Job, result: Result, announces?: 'output' | 'logs'): Promise<void> {
     const { status, attempt } = job;
     const when = { equals: { status, attempt, dataRemoved: false } };
-    const op = await this.#resultOp(job, status, result, announces);
+    const item = await makeResult(this.#objects, job, status, result, announces ? { announces } : {});
     this.#recent.delete(job.id);
     try {
-      await this.#table.write([{ op: 'check', key: jobKey(job.id), when }, op]);
+      await this.#table.write([
+        { op: 'check', key: jobKey(job.id), when },
+        { op: 'put', item },
+      ]);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      await this.#dropUnnamed(job.id, op);
+      await this.#dropUnnamed(job.id, item);
     }
   }
 
@@ -321,26 +367,9 @@ export class Jobs {
     remember(this.#recent, record.job.id, record, recentJobs);
   }
 
-  /** @param writer who writes it: of several at once one wins in the Table, so none may touch another's objects */
-  async #resultOp(
-    job: Job,
-    writer: JobEvent['type'] | Job['status'],
-    result: Result,
-    announces?: 'output' | 'logs',
-  ): Promise<WriteOp> {
-    const place = `${result.attempt}-${writer}`;
-    const [output, logs] = await Promise.all([
-      this.#storeValue(job, `${place}-output`, result.output),
-      this.#storeValue(job, `${place}-logs`, result.logs),
-    ]);
-    const { metrics, attempt, files } = result;
-    const data = { output, logs, metrics, attempt, ...(files?.length ? { files } : {}) };
-    return { op: 'put', item: payloadItem(job, 'RESULT', announces ? { ...data, announces } : data) };
-  }
-
   /** Removes the objects of a result that was not written, unless the job can still come to have them. */
-  async #dropUnnamed(id: string, op: WriteOp): Promise<void> {
-    const objects = op.op === 'put' ? resultObjects(op.item) : [];
+  async #dropUnnamed(id: string, item: Item): Promise<void> {
+    const objects = resultObjects(item);
     if (objects.length === 0) return;
     const job = await this.get(id);
     // Two that say the same have the same objects: until the job has ended the other may be the one that is written.
@@ -348,57 +377,6 @@ export class Jobs {
     const named = resultObjects(await this.#table.get({ pk: jobPartition(id), sk: 'RESULT' }));
     for (const key of objects) if (!named.includes(key)) await this.#objects.remove(key);
   }
-
-  async #loadResult(item: Item): Promise<Result> {
-    const [output, logs] = await Promise.all([
-      this.#loadValue<Value>(item.data.output),
-      this.#loadValue<string>(item.data.logs),
-    ]);
-    return {
-      output,
-      logs: logs ?? '',
-      metrics: item.data.metrics as Result['metrics'],
-      attempt: Number(item.data.attempt),
-      files: item.data.files as Result['files'],
-    };
-  }
-
-  async #storeValue(job: Job, name: string, value: Value): Promise<Value> {
-    const json = JSON.stringify(value);
-    if (json.length <= inlineCharacters) return { inline: value };
-    const key = objectKey(job, name);
-    await this.#objects.put(key, Readable.from([Buffer.from(json)]), { contentType: 'application/json' });
-    return { object: key };
-  }
-
-  async #loadValue<T extends Value>(stored: Value | undefined): Promise<T | null> {
-    const holder = stored as { inline?: T; object?: string } | undefined;
-    if (holder?.object === undefined) return holder?.inline ?? null;
-    const object = await this.#objects.get(holder.object);
-    return object ? (JSON.parse(await text(object.body)) as T) : null;
-  }
-}
-
-function inputData(value: Value, { traceparent, secrets, webhook }: CreateOptions): Item['data'] {
-  return webhook === undefined ? { value, traceparent, secrets } : { value, traceparent, secrets, webhook };
-}
-
-function webhookOf(input: Item | undefined): { readonly webhook?: string } {
-  return typeof input?.data.webhook === 'string' ? { webhook: input.data.webhook } : {};
-}
-
-function isInline(stored: Value | undefined): boolean {
-  return typeof stored === 'object' && stored !== null && 'inline' in stored;
-}
-
-/** Keys of the objects that hold a result's output and logs. */
-function resultObjects(item: Item | undefined): readonly string[] {
-  return objectsNamed([item?.data.output, item?.data.logs]);
-}
-
-/** Whether a result is kept in the Table itself. */
-function isSmall(op: WriteOp | undefined): boolean {
-  return op?.op === 'put' && isInline(op.item.data.output) && isInline(op.item.data.logs);
 }
 
 /**

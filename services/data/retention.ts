@@ -2,6 +2,7 @@ import type { Job } from '../core/job.ts';
 import { type OutputFile, outputFileKey } from '../core/output-files.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import { ConflictError, type Item, maxWriteOps, type Table, type WriteOp } from '../ports/table/port.ts';
+import { isPlainRun } from './data-life.ts';
 import {
   exampleKey,
   jobItem,
@@ -15,8 +16,6 @@ import { fromStored, timeKey } from './stored.ts';
 
 /** Jobs whose data one write removes: each takes four of its ops. */
 export const removalBatch = Math.floor(maxWriteOps / 4);
-/** A run that was shorter than this has stored its result once, at its end. */
-const plainRunMs = 10_000;
 /** Who may have stored a result, of which the last one is named in the Table. */
 const resultWriters = ['ended', 'processing', 'cancel', 'canceled', 'unservable'] as const;
 
@@ -106,11 +105,7 @@ function objectsOf(job: Job, input: Item | undefined, result: Item | undefined):
     ...objectsNamed([input?.data.value, result?.data.output, result?.data.logs]),
     ...files.map(({ name }) => outputFileKey(job, name)),
   ];
-  const ranMs = job.startedAt === null ? 0 : (job.completedAt ?? 0) - job.startedAt;
-  // What a webhook hears of while it runs is stored every half second.
-  const isLive = job.webhookEvents?.some((event) => event === 'output' || event === 'logs') ?? false;
-  const isPlain = !isLive && job.status === 'succeeded' && job.attempt === 1 && ranMs < plainRunMs;
-  if (isPlain) return { named, possible: [] };
+  if (isPlainRun(job)) return { named, possible: [] };
   const places = Array.from({ length: job.attempt + 1 }, (_, attempt) =>
     resultWriters.flatMap((writer) => [`${attempt}-${writer}-output`, `${attempt}-${writer}-logs`]),
   );

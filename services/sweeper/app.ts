@@ -74,6 +74,7 @@ export class Sweeper {
     const unfinished =
       (await flow.jobs.count(pool.id, 'queued', 1)) + (await flow.jobs.count(pool.id, 'running', 1));
     if (unfinished > 0) await pools.touch(pool, now());
+    await flow.jobs.dataLife.renewInputs(pool.id, now());
   }
 
   /**

@@ -13,7 +13,7 @@ import type { Version } from '../../services/core/version.ts';
 
 import { Accounts } from '../../services/data/accounts.ts';
 import { JobFlow } from '../../services/data/job-flow.ts';
-import { Jobs } from '../../services/data/jobs.ts';
+import { Jobs, type JobsOptions } from '../../services/data/jobs.ts';
 import { Models } from '../../services/data/models.ts';
 import { Pools } from '../../services/data/pools.ts';
 import { createMemoryChannel } from '../../services/ports/channel/memory.ts';
@@ -63,6 +63,7 @@ const noBuilder: SourceBuilder = {
 export async function openApi(
   builder: SourceBuilder = noBuilder,
   more: Partial<ApiParts> = {},
+  jobsOptions: JobsOptions = {},
 ): Promise<TestApi> {
   const folder = await mkdtemp(join(tmpdir(), 'mimeo-api-'));
   const clock = { now: Date.now() };
@@ -77,7 +78,7 @@ export async function openApi(
     signingKey: signingKey.toString('base64'),
     now,
   });
-  const flow = new JobFlow({ jobs: new Jobs(table, objects), queue, channel });
+  const flow = new JobFlow({ jobs: new Jobs(table, objects, { now, ...jobsOptions }), queue, channel });
   const api = await createApi({
     table,
     queue,

@@ -1,12 +1,19 @@
 import { createHash } from 'node:crypto';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expiryAttribute, indexAttributes } from './dynamodb-schema.ts';
 import { type Condition, type IndexName, type Item, indexNames, type Key, type Value } from './port.ts';
 
 export type Attributes = Record<string, AttributeValue>;
 
-/** Partitions that each partition of an index is spread over: one takes 1,000 write units a second (AWS docs). */
-export const shardsOf: Readonly<Record<IndexName, number>> = { listing: 1, unfinished: 4, due: 4 };
+/**
+ * Partitions that each partition of an index is spread over: one takes 1,000 write units a second (AWS docs). A job costs
+ * a pool's waiting and its running ones two each; every look asks each shard, and looks are more frequent than that.
+ */
+export const shardsOf: Readonly<Record<IndexName, number>> = { listing: 1, unfinished: 2, due: 4 };
+
+/** Characters of JSON below which an item has less than a KB in any case. */
+const shortestDeflated = 600;
 
 /** Names that conditions and filters can be about; others go into the JSON. */
 const plainName = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
@@ -16,7 +23,8 @@ const smallestNumber = 1e-130;
 
 /**
  * An item as DynamoDB keeps it: plain members of `data` as attributes of the map `d`, which conditions can be about,
- * and the rest, nested values and what DynamoDB has no number for, as one JSON text `j`.
+ * and the rest, nested values and what DynamoDB has no number for, as one JSON text: `j`, or deflated `z` where it is
+ * long, since each KB that is begun is paid for, with every write and as long as it is kept.
  */
 export function encodeItem(item: Item): Attributes {
   const plain: Attributes = {};
@@ -30,7 +38,7 @@ export function encodeItem(item: Item): Attributes {
   }
   const attributes: Attributes = { ...encodeKey(item), d: { M: plain } };
   // Members are kept by name, `__proto__` as well: no object in between.
-  if (rest.length > 0) attributes.j = { S: `{${rest.map(encodeMember).join(',')}}` };
+  if (rest.length > 0) Object.assign(attributes, encodeRest(`{${rest.map(encodeMember).join(',')}}`));
   if (item.expiresAt !== undefined) attributes[expiryAttribute] = { N: String(item.expiresAt) };
   for (const index of indexNames) {
     const key = item.keys?.[index];
@@ -67,7 +75,7 @@ export function addExpression(amounts: { readonly [name: string]: number }): {
 export function decodeItem(attributes: Attributes): Item {
   const data = [
     ...Object.entries(attributes.d?.M ?? {}).map(decodePlain),
-    ...decodeRest(attributes.j?.S),
+    ...decodeRest(attributes.z?.B ? inflate(attributes.z.B) : attributes.j?.S),
     ...decodeCounters(attributes),
   ];
   const keys = indexNames.flatMap((index) => {
@@ -162,6 +170,17 @@ function decodePlain([name, attribute]: [string, AttributeValue]): [string, Valu
   if (attribute.S !== undefined) return [name, attribute.S];
   if (attribute.N !== undefined) return [name, Number(attribute.N)];
   return [name, attribute.BOOL ?? null];
+}
+
+function encodeRest(json: string): Attributes {
+  if (json.length < shortestDeflated) return { j: { S: json } };
+  const deflated = deflateRawSync(json, { level: 1 });
+  return deflated.length < Buffer.byteLength(json) ? { z: { B: deflated } } : { j: { S: json } };
+}
+
+/** @param bytes in base64 where they come in an event of a stream */
+function inflate(bytes: Uint8Array | string): string {
+  return inflateRawSync(Buffer.from(bytes as string, 'base64')).toString();
 }
 
 function encodeMember([name, value]: [string, Value]): string {
