@@ -56,6 +56,8 @@ function layerOf(path: string): Layer {
   if (/^services\/ports\/[^/]+\/port\.ts$/.test(path)) return 'port';
   if (path.startsWith('services/ports/')) return 'adapter';
   if (path.startsWith('services/data/')) return 'data';
+  // Chooses the cloud's adapters, for every main.ts alike.
+  if (path === 'services/cloud.ts') return 'entry';
   if (path.startsWith('services/local/') || /^services\/[^/]+\/main\.ts$/.test(path)) return 'entry';
   if (path.startsWith('services/cli/')) return 'cli';
   return 'app';

@@ -1,0 +1,91 @@
+import type { Logger } from 'pino';
+import type {
+  channelVariables,
+  cloudVariables,
+  objectsVariables,
+  queueVariables,
+  signingKeyVariables,
+  tableVariables,
+  Variables,
+} from './core/cloud-variables.ts';
+import type { Channel } from './ports/channel/port.ts';
+import { connectValkeyChannel } from './ports/channel/valkey.ts';
+import type { Objects } from './ports/objects/port.ts';
+import { type CloudFrontSigner, createS3Client, createS3Objects } from './ports/objects/s3.ts';
+import type { Queue } from './ports/queue/port.ts';
+import { createSqsClient, createSqsQueue } from './ports/queue/sqs.ts';
+import { createDynamoClient, createDynamoTable } from './ports/table/dynamodb.ts';
+import type { Table } from './ports/table/port.ts';
+
+/** The stores of a platform in the cloud. */
+export interface Cloud {
+  readonly table: Table;
+  readonly queue: Queue;
+  readonly objects: Objects;
+  readonly channel: Channel;
+  close(): Promise<void>;
+}
+
+/** Opens all stores by their variables. Region, credentials and endpoint are the AWS SDK's own (`AWS_REGION`, …). */
+export async function openCloud(env: Variables<typeof cloudVariables>, logger: Logger): Promise<Cloud> {
+  const channel = await openChannel(env, logger);
+  const table = openTable(env);
+  const queue = openQueue(env);
+  return {
+    table,
+    queue,
+    objects: openObjects(env),
+    channel,
+    async close() {
+      await Promise.all([channel.close(), queue.close(), table.close()]);
+    },
+  };
+}
+
+/** Only the table, for what needs no more. */
+export function openTable(env: Variables<typeof tableVariables & typeof signingKeyVariables>): Table {
+  return createDynamoTable({
+    client: createDynamoClient(),
+    tableName: env.MIMEO_TABLE,
+    cursorKey: env.MIMEO_SIGNING_KEY,
+  });
+}
+
+export function openQueue(env: Variables<typeof queueVariables>): Queue {
+  return createSqsQueue({
+    client: createSqsClient(),
+    prefix: env.MIMEO_QUEUE_PREFIX,
+    deadLetterArn: env.MIMEO_DEAD_LETTER_ARN,
+  });
+}
+
+export function openObjects(env: Variables<typeof objectsVariables>): Objects {
+  // An emulated S3 has no name for each bucket.
+  const forcePathStyle = process.env.AWS_ENDPOINT_URL !== undefined;
+  return createS3Objects({
+    client: createS3Client({ forcePathStyle }),
+    bucket: env.MIMEO_BUCKET,
+    cloudFront: cloudFrontOf(env),
+  });
+}
+
+export async function openChannel(env: Variables<typeof channelVariables>, logger: Logger): Promise<Channel> {
+  return await connectValkeyChannel({ url: env.MIMEO_CHANNEL_URL, logger });
+}
+
+/** @throws Error where only some of its variables are set */
+function cloudFrontOf(env: Variables<typeof objectsVariables>): CloudFrontSigner | undefined {
+  const {
+    MIMEO_CLOUDFRONT_URL: url,
+    MIMEO_CLOUDFRONT_KEY_PAIR_ID: keyPairId,
+    MIMEO_CLOUDFRONT_PRIVATE_KEY: privateKey,
+  } = env;
+  if (url === undefined && keyPairId === undefined && privateKey === undefined) return undefined;
+  if (url === undefined || keyPairId === undefined || privateKey === undefined) {
+    throw new Error(
+      'The environment is not right:\n  MIMEO_CLOUDFRONT_URL, MIMEO_CLOUDFRONT_KEY_PAIR_ID and ' +
+        'MIMEO_CLOUDFRONT_PRIVATE_KEY are set together, or none of them',
+    );
+  }
+  return { url: url.replace(/\/+$/, ''), keyPairId, privateKey };
+}
