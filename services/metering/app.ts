@@ -31,23 +31,31 @@ export function createMetering(table: Table): ChangeConsumer {
   return {
     name: 'metering',
     async handle(changes) {
-      for (const [at, batch] of inBatches(endedJobs(changes)).entries()) {
-        // Where requests are served by the same thread, they come first.
-        if (at > 0) await turn();
-        await record(table, batch);
-      }
+      await recordEnded(table, endedJobs(changes));
     },
   };
 }
 
-function endedJobs(changes: readonly Change[]): readonly Ended[] {
-  const ended = new Map<string, Ended>();
+/** Puts jobs that have ended into the ledger, each once however often this is called. */
+export async function recordEnded(table: Table, jobs: readonly Job[]): Promise<void> {
+  const ended = jobs.flatMap((job) => {
+    const record = usageRecordOf(job);
+    return record ? [{ job, record }] : [];
+  });
+  for (const [at, batch] of inBatches(ended).entries()) {
+    // Where requests are served by the same thread, they come first.
+    if (at > 0) await turn();
+    await record(table, batch);
+  }
+}
+
+function endedJobs(changes: readonly Change[]): readonly Job[] {
+  const ended = new Map<string, Job>();
   for (const { before, after } of changes) {
     if (!after || !isEndedJob(after)) continue;
     const job = fromStored<Job>(after);
     const had = before && hasEnded(fromStored<Job>(before).status);
-    const record = usageRecordOf(job);
-    if (!had && record) ended.set(job.id, { job, record });
+    if (!had) ended.set(job.id, job);
   }
   return [...ended.values()];
 }

@@ -1,16 +1,14 @@
 import { z } from 'zod';
+import { describeVariable, logVariables, tableVariables } from '../core/cloud-variables.ts';
 import { parseEnvironment } from '../core/environment.ts';
 
-const schema = z.object({
-  /** Name of the table, whose stream calls this function and which holds the ledger. */
-  MIMEO_TABLE: z.string().min(1),
-  MIMEO_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-});
+/** The table whose stream calls this function, and which holds the ledger. */
+const schema = z.object({ ...tableVariables, ...logVariables });
 export type MeteringEnv = z.infer<typeof schema>;
 
 /** @throws Error with a line for each mistake */
 export function parseMeteringEnv(env: NodeJS.ProcessEnv): MeteringEnv {
-  return parseEnvironment(schema, env, (name, message) => `${name}=${JSON.stringify(env[name])}: ${message}`);
+  return parseEnvironment(schema, env, describeVariable(env));
 }
 
 /**
