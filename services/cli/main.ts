@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import { dlqCommand } from './commands/dlq.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
 import { ledgerCommand } from './commands/ledger.ts';
@@ -61,6 +62,7 @@ const commands = [
   rmCommand,
   webhooksCommand,
   ledgerCommand,
+  dlqCommand,
   doctorCommand,
 ];
 for (const command of commands) {
