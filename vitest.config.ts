@@ -10,6 +10,8 @@ export default defineConfig({
       { extends: true, test: { name: 'faults', include: [faults], sequence: { groupOrder: 1 } } },
     ],
     testTimeout: 60_000,
+    // What is waited for comes at once, but on a machine that is busy with other things.
+    expect: { poll: { timeout: 20_000 } },
     // Making an environment for the first time takes a while.
     hookTimeout: 240_000,
     pool: 'forks',

@@ -6,8 +6,8 @@ import type { Channel } from '../ports/channel/port.ts';
 import type { Demand, PoolDemand, RefuseRequest } from '../ports/fleet-protocol/port.ts';
 import { longPoll } from './long-poll.ts';
 
-/** Jobs of a pool that are counted before it is simply "many". */
-const countLimit = 10_000;
+/** Jobs of a pool that are counted before it is simply "many": more would ask for no more instances. */
+const countLimit = 1000;
 /** Jobs that one refusal ends at a time. */
 const refuseBatch = 100;
 

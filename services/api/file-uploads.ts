@@ -93,11 +93,14 @@ export class FileUploads {
       isKept = true;
       return this.#body(file);
     } finally {
-      if (!isKept) {
-        await this.objects.remove(fileObjectKey({ account, id }));
-        await files.remove(id);
-      }
+      // Why it is not kept is worth more than that it could not be removed; what is left goes after the file's day.
+      if (!isKept) await this.#forget({ account, id }).catch(() => {});
     }
+  }
+
+  async #forget(file: Pick<FileRecord, 'account' | 'id'>): Promise<void> {
+    await this.objects.remove(fileObjectKey(file));
+    await this.#parts.files.remove(file.id);
   }
 
   /** @throws ProblemError `not_found` */

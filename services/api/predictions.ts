@@ -324,13 +324,13 @@ export class Predictions {
   async #waiting(job: Job): Promise<PredictionBody['waiting']> {
     const { flow, pools, now } = this.#parts;
     const [ahead, pool, state, runSeconds] = await Promise.all([
-      flow.jobs.unfinished(job.pool, 'queued', { limit: positionLimit, before: job }),
+      flow.jobs.count(job.pool, 'queued', positionLimit, job),
       pools.get(job.pool),
       pools.state(job.pool),
       pools.runSeconds(job.pool),
     ]);
     const concurrency = pool?.concurrency ?? 1;
-    return explainWaiting({ state, concurrency, position: ahead.length + 1, runSeconds, now: now() });
+    return explainWaiting({ state, concurrency, position: ahead + 1, runSeconds, now: now() });
   }
 }
 

@@ -87,7 +87,11 @@ async function* followJob(
         yield* reader.end(record.job);
         return;
       }
-      while (!signal.aborted && !(await inbox.wait(secondLookMs))) yield* reader.live(inbox.take());
+      const lookedAt = performance.now();
+      while (!signal.aborted && !(await inbox.wait(secondLookMs))) {
+        yield* reader.live(inbox.take());
+        if (reader.hasSkipped && performance.now() - lookedAt >= secondLookMs) break;
+      }
     }
   } finally {
     signal.removeEventListener('abort', leave);
@@ -109,7 +113,12 @@ class Reader {
     return this.#seen.attempt === 0 ? undefined : formatPlace(this.#seen);
   }
 
-  /** @returns whether elements came that could not be shown, because others before them did not come */
+  /** Whether elements came that could not be shown, because others before them did not come. */
+  get hasSkipped(): boolean {
+    return this.#skipped;
+  }
+
+  /** @returns whether it had skipped any */
   startAnew(): boolean {
     const skipped = this.#skipped;
     this.#skipped = false;

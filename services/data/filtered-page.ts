@@ -18,17 +18,21 @@ export async function fillPage<T>(
   matches: (item: T) => boolean,
   { limit, cursor }: { readonly limit: number; readonly cursor: string | undefined },
 ): Promise<Page<T>> {
-  const found: T[] = [];
+  let found: T[] = [];
   let next = cursor;
   for (let looks = 0; looks < looksPerPage; looks += 1) {
     const page = await look(next, lookItems);
+    const before = found;
+    found = [...before];
     for (const [index, item] of page.items.entries()) {
       if (!matches(item)) continue;
       found.push(item);
       if (found.length < limit) continue;
-      const isLastOfLook = index === page.items.length - 1;
-      // A cursor is for the end of a look only, so the page is cut by one that ends here.
-      return { items: found, next: isLastOfLook ? page.next : (await look(next, index + 1)).next };
+      if (index === page.items.length - 1) return { items: found, next: page.next };
+      // A cursor is for the end of a look only, so the page is cut by one that ends here. What it shows is what its
+      // cursor goes on from: the list may have changed meanwhile.
+      const cut = await look(next, index + 1);
+      return { items: [...before, ...cut.items.filter(matches)], next: cut.next };
     }
     next = page.next;
     if (next === undefined) break;

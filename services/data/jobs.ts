@@ -285,9 +285,10 @@ export class Jobs {
     }
   }
 
-  /** How many jobs of a pool wait or run, counted up to `limit`. */
-  async count(pool: string, state: 'queued' | 'running', limit: number): Promise<number> {
-    return await this.#table.count({ index: 'unfinished', pk: unfinishedPartition(pool, state) }, limit);
+  /** How many jobs of a pool wait or run, counted up to `limit`; where `before` is given, those older than it. */
+  async count(pool: string, state: 'queued' | 'running', limit: number, before?: Job): Promise<number> {
+    const partition = { index: 'unfinished', pk: unfinishedPartition(pool, state) } as const;
+    return await this.#table.count(partition, limit, before && ageKey(before));
   }
 
   /** Jobs of a pool that wait or run, oldest first: those younger than `after` and older than `before`. */

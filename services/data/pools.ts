@@ -19,9 +19,14 @@ export class Pools {
 
   /** Notes that a pool gets jobs. Called at most once a minute for each pool and process. */
   async touch(pool: Pool, now: number): Promise<void> {
-    const keys = { listing: { pk: 'POOLS', sk: `${timeKey(now)}#${pool.id}` } };
+    const pk = `POOL#${pool.id}`;
+    const sk = `${timeKey(now)}#${pool.id}`;
+    const data = toStored(pool);
+    const noted = toStored({ ...pool, touchedAt: now });
     await this.#table.write([
-      { op: 'put', item: { ...poolKey(pool.id), data: toStored({ ...pool, touchedAt: now }), keys } },
+      { op: 'put', item: { pk, sk: 'POOL', data: noted, keys: { listing: { pk: 'POOLS', sk } } } },
+      // A list of its owner's, so that nobody reads through the pools of others.
+      { op: 'put', item: { pk, sk: 'OWNED', data, keys: { listing: { pk: ownedBy(pool.account), sk } } } },
     ]);
   }
 
@@ -41,7 +46,10 @@ export class Pools {
     if (touchedAt === undefined) return false;
     const item = { ...poolKey(pool.id), data: toStored({ ...pool, touchedAt }) };
     try {
-      await this.#table.write([{ op: 'put', item, when: { equals: { touchedAt } } }]);
+      await this.#table.write([
+        { op: 'put', item, when: { equals: { touchedAt } } },
+        { op: 'delete', key: { ...poolKey(pool.id), sk: 'OWNED' } },
+      ]);
       return true;
     } catch (error) {
       if (error instanceof ConflictError) return false;
@@ -59,19 +67,20 @@ export class Pools {
     return await this.#touchedAfter(timeKey(now - poolActiveSeconds * 1000));
   }
 
-  /** A page of those that match, the pool whose latest job is the newest first; see `fillPage` for how full it is. */
+  /** A page of an account's pools, the one whose latest job is the newest first; see `fillPage` where some are wanted. */
   async listActive(
+    account: string,
     now: number,
-    matches: (pool: Pool) => boolean,
     options: { readonly limit: number; readonly cursor: string | undefined },
+    matches?: (pool: Pool) => boolean,
   ): Promise<Page<Pool>> {
     const after = timeKey(now - poolActiveSeconds * 1000);
     const look = async (cursor: string | undefined, limit: number): Promise<Page<Pool>> => {
-      const partition = { index: 'listing', pk: 'POOLS' } as const;
+      const partition = { index: 'listing', pk: ownedBy(account) } as const;
       const page = await this.#table.query(partition, { descending: true, limit, cursor, after });
       return { items: page.items.map((item) => fromStored<Pool>(item)), next: page.next };
     };
-    return await fillPage(look, matches, options);
+    return matches ? await fillPage(look, matches, options) : await look(options.cursor, options.limit);
   }
 
   /** Every pool that has ever had a job. */
@@ -106,6 +115,10 @@ export class Pools {
     const item = await this.#table.get({ pk: `POOL#${id}`, sk: 'HISTORY' });
     return item ? fromStored<{ runSeconds: number[] }>(item).runSeconds : [];
   }
+}
+
+function ownedBy(account: string): string {
+  return `POOLS#${account}`;
 }
 
 function poolKey(id: string): Key {

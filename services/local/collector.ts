@@ -41,7 +41,9 @@ async function collectVersions(parts: Parts): Promise<void> {
     fateOf: async (id) => models.fateOfVersion(id),
     isInUse: async (id) => fleet.versions().has(id) || (await hasUnfinished(parts, id)),
   });
-  if (removed.versions.length + removed.environments.length > 0) logger.info(removed, 'freed disk space');
+  for (const err of removed.failures) logger.warn({ err }, 'something could not be removed from the disk');
+  if (removed.versions.length + removed.environments.length > 0)
+    logger.info({ ...removed, failures: undefined }, 'freed disk space');
 }
 
 /** What runs as its version is deleted goes on to its end, also where its instance is lost. */

@@ -18,6 +18,15 @@ export interface Uses {
   readonly isInUse: (versionId: string) => Promise<boolean>;
 }
 
+export interface Collected {
+  /** Ids of versions that were removed. */
+  readonly versions: readonly string[];
+  /** Names of environments that were removed. */
+  readonly environments: readonly string[];
+  /** Why something is still there. */
+  readonly failures: readonly Error[];
+}
+
 /**
  * Removes versions that no model has any more from a registrar's home, and environments that no version uses. What
  * goes is first moved out of its place, in one step, so that nobody ever meets half of it, and then removed; the next
@@ -33,6 +42,7 @@ export class Collector {
   /** Environments of versions that are gone. */
   readonly #suspects = new Set<string>();
   #searchedAt = Number.NEGATIVE_INFINITY;
+  #failures: Error[] = [];
 
   /** @param parts.environmentOf the folder of a version's environment, whether it is there or not */
   constructor(parts: {
@@ -47,19 +57,25 @@ export class Collector {
     this.#now = parts.now;
   }
 
-  /** @returns what was removed: ids of versions, names of environments */
-  async collect(uses: Uses): Promise<{
-    readonly versions: readonly string[];
-    readonly environments: readonly string[];
-  }> {
-    for (const folder of ['tmp', 'versions']) await removeLeftovers(join(this.#home, folder));
+  /** What could not be removed is out of its place, is tried again by the next call, and keeps nothing else from going. */
+  async collect(uses: Uses): Promise<Collected> {
+    this.#failures = [];
+    for (const folder of ['tmp', 'versions']) await this.#removeLeftovers(join(this.#home, folder));
     const versions: string[] = [];
     for (const id of await this.#versionIds()) {
       if (await this.#collectVersion(id, uses)) versions.push(id);
       // Where requests are served by the same thread, they come in between.
       await turn();
     }
-    return { versions, environments: await this.#collectEnvironments() };
+    return { versions, environments: await this.#collectEnvironments(), failures: this.#failures };
+  }
+
+  async #removeLeftovers(folder: string): Promise<void> {
+    this.#failures.push(...(await removeLeftovers(folder)));
+  }
+
+  async #remove(trash: string): Promise<void> {
+    await removeWork(trash).catch((error: Error) => this.#failures.push(error));
   }
 
   async #versionIds(): Promise<readonly string[]> {
@@ -83,7 +99,7 @@ export class Collector {
     if (trash === undefined) return false;
     this.#named.delete(id);
     if (environment !== undefined) this.#suspects.add(environment);
-    await removeWork(trash);
+    await this.#remove(trash);
     return true;
   }
 
@@ -100,8 +116,11 @@ export class Collector {
 
   async #noteNamed(id: string): Promise<void> {
     if (this.#named.has(id)) return;
-    await writeFile(this.#namedFile(id), '');
-    this.#named.add(id);
+    // A disk that is full is no reason to free none of it.
+    await writeFile(this.#namedFile(id), '').then(
+      () => this.#named.add(id),
+      (error: Error) => this.#failures.push(error),
+    );
   }
 
   #namedFile(id: string): string {
@@ -112,7 +131,7 @@ export class Collector {
     const folder = join(this.#home, 'environments');
     // Where it is a link, others may use what it leads to.
     if (!(await lstat(folder).catch(() => undefined))?.isDirectory()) return [];
-    await removeLeftovers(folder);
+    await this.#removeLeftovers(folder);
     if (this.#now() - this.#searchedAt >= searchMs) {
       this.#searchedAt = this.#now();
       for (const path of await this.#longUnused(folder)) this.#suspects.add(path);
@@ -135,7 +154,7 @@ export class Collector {
       return used.has(path) ? undefined : await this.#moveAway(path);
     });
     if (trash === undefined) return false;
-    await removeWork(trash);
+    await this.#remove(trash);
     return true;
   }
 

@@ -5,7 +5,7 @@ import { type TraceEnv, wantsTraces } from '../core/trace.ts';
 /**
  * The variables by which a model's Cog server records spans of its own (coglet 0.23): none where nobody wants traces,
  * or where the model's environment lacks OpenTelemetry's packages, without which its setup would fail. Headers are left
- * out, which may hold a key; so are endpoints with a password.
+ * out, which may hold a key; so are endpoints with a password or a query.
  * @param environment the folder of the model's virtual environment
  */
 export async function traceEnvironment(
@@ -14,7 +14,7 @@ export async function traceEnvironment(
 ): Promise<Record<string, string>> {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: all, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: traces } = from;
   const endpoint = traces || all;
-  if (!endpoint || !wantsTraces(from) || /\/\/[^/]*@/.test(endpoint)) return {};
+  if (!endpoint || !wantsTraces(from) || /\/\/[^/]*@|\?/.test(endpoint)) return {};
   if (!(await hasExporter(environment))) return {};
   return {
     COG_TRACE_ENABLED: 'true',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { chmod, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAlive } from './lock.ts';
 
@@ -13,25 +13,48 @@ export function newWorkPath(parent: string, kind: 'build' | 'trash'): string {
   return path;
 }
 
-/** Removes it with all that is in it. */
+/** Removes it with all that is in it; what cannot be is a leftover from then on. */
 export async function removeWork(path: string): Promise<void> {
   try {
-    await rm(path, { recursive: true, force: true });
+    await removeTree(path);
   } finally {
     ours.delete(path);
   }
 }
 
-/** Removes what processes that are gone have left in `parent`. */
-export async function removeLeftovers(parent: string): Promise<void> {
+/** A model may have left folders that nobody may write to. */
+async function removeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    await openFolders(path);
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function openFolders(path: string): Promise<void> {
+  await chmod(path, 0o700);
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) await openFolders(join(path, entry.name));
+  }
+}
+
+/**
+ * Removes what processes that are gone have left in `parent`.
+ * @returns why something is still there
+ */
+export async function removeLeftovers(parent: string): Promise<readonly Error[]> {
   const names = await readdir(parent).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
+  const failures: Error[] = [];
   for (const name of names) {
     const pid = Number(/^(?:build|trash)-(\d+)-/.exec(name)?.[1] ?? Number.NaN);
     const path = join(parent, name);
     const isLeft = pid === process.pid ? !ours.has(path) : pid > 0 && !isAlive(pid);
-    if (isLeft) await rm(path, { recursive: true, force: true });
+    if (isLeft) await removeTree(path).catch((error: Error) => failures.push(error));
   }
+  return failures;
 }

@@ -76,9 +76,11 @@ export class OutputFiles implements FileTaker {
     return this.#arrival?.failure;
   }
 
-  /** Once the run has ended: what still comes is not wanted. */
+  /** Once the run has ended: what still comes is not wanted, and what is still on its way has failed. */
   shut(): void {
     this.#shut?.();
+    const arrival = this.#arrival;
+    if (arrival && arrival.name === undefined) arrival.failure ??= brokenOff();
   }
 
   async take(file: IncomingFile, signal: AbortSignal): Promise<string> {
@@ -88,16 +90,14 @@ export class OutputFiles implements FileTaker {
     const arrival: Arrival = { location: `${door.url}/${randomUUID()}` };
     this.#arrival = arrival;
     try {
-      const place = await this.#place(file.contentType);
-      const status = await forward(file, place.url, { maxBytes, signal });
+      const place = await this.#place(file.contentType, signal);
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(putTimeoutMs)]);
+      const status = await forward(file, place.url, { maxBytes, signal: inTime });
       if (status >= 300) throw notStored(status);
       arrival.name = place.name;
       return arrival.location;
     } catch (error) {
-      arrival.failure =
-        error instanceof ProblemError
-          ? error
-          : new ProblemError('unavailable', 'The file of the output broke off on its way to the store.');
+      arrival.failure ??= error instanceof ProblemError ? error : brokenOff();
       throw arrival.failure;
     }
   }
@@ -157,13 +157,13 @@ export class OutputFiles implements FileTaker {
     }
   }
 
-  async #place(contentType: string): Promise<FilePlace> {
+  async #place(contentType: string, signal: AbortSignal): Promise<FilePlace> {
     for (let tries = 1; ; tries++) {
       try {
         return await this.#protocol.placeFile({ ...this.#ref(), contentType });
       } catch (error) {
         if (!isPassing(error) || tries === maxTries) throw error;
-        await pause(backoffMs(tries));
+        await pause(backoffMs(tries), undefined, { signal });
       }
     }
   }
@@ -172,6 +172,10 @@ export class OutputFiles implements FileTaker {
     const { id, attempt } = this.#job;
     return { id, attempt };
   }
+}
+
+function brokenOff(): ProblemError {
+  return new ProblemError('unavailable', 'The file of the output broke off on its way to the store.');
 }
 
 interface FileData {

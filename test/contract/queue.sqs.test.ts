@@ -38,3 +38,32 @@ it('names a queue for a pool of any name, under its prefix', async () => {
   expect(await queue.receive(pool, { waitSeconds: 0 })).toMatchObject({ jobId: 'job', group: 'ada' });
   await queue.close();
 });
+
+it('tells of a queue that it may not read, and does not pass it off as empty', async () => {
+  const client = createSqsClient(aws.client);
+  client.middlewareStack.add(
+    () => async () => {
+      throw Object.assign(new Error('no'), { name: 'AccessDenied', $fault: 'client' });
+    },
+    { step: 'finalizeRequest', priority: 'low' },
+  );
+  const queue = createSqsQueue({ client, prefix: 'mimeo-test-jobs-' });
+
+  await expect(queue.receive('pool', { waitSeconds: 20 })).rejects.toThrow('no');
+  await queue.close();
+});
+
+it('wakes all who wait when it is closed, also those who came after others had left', async () => {
+  const queue = open();
+  await queue.send('late', { jobId: 'job', group: 'ada' });
+  const abort = new AbortController();
+  const first = queue.receive('late', { waitSeconds: 1, signal: abort.signal });
+  abort.abort();
+  await first;
+  await queue.receive('late', { waitSeconds: 1 });
+  const last = queue.receive('late', { waitSeconds: 20 });
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await queue.close();
+
+  expect(await last).toBeUndefined();
+});

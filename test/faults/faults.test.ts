@@ -26,9 +26,9 @@ const diskMiB = 256;
 const env = { MIMEO_MAX_INSTANCES: '3', MIMEO_RETENTION_SECONDS: '0' };
 /** A plan of 200 kills takes three to four minutes; what follows them is a lease's time and the repair's. */
 const runTimeoutMs = 300_000 + kills * 5000;
-/** A lease that nobody renews, the look for it, and the backoff of what was not delivered. */
 /** Three losses and a crash more, and a lease that was undone though its model had begun. */
 const mostRuns = maxAttempts + 2;
+/** A lease that nobody renews, the look for it, and the backoff of what was not delivered. */
 const settleMs = 240_000;
 
 /** A prediction as the list shows it. */

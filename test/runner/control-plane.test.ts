@@ -174,12 +174,4 @@ describe('a runner and its control plane', () => {
     const isBack = protocol.givenBack.length === 1;
     expect(job.leases() === 0 || hasEnded || isBack).toBe(true);
   });
-
-  test('quick jobs cost no heartbeat', async () => {
-    const { protocol } = await startInstance(plain);
-
-    for (let i = 0; i < 20; i++) await protocol.submit({ script: 'say:a' }).ended;
-
-    expect(protocol.heartbeats).toBe(0);
-  });
 });

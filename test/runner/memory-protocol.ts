@@ -46,7 +46,6 @@ export class MemoryProtocol implements RunnerProtocol {
   outage: Error | undefined;
   /** While set, reports wait for it. */
   slowReports: Promise<void> | undefined;
-  heartbeats = 0;
 
   submit(input: Assignment['input'], traceparent: string | null = null): SubmittedJob {
     const id = newJobId(Date.now());
@@ -98,7 +97,6 @@ export class MemoryProtocol implements RunnerProtocol {
 
   async heartbeat({ jobs }: HeartbeatRequest): Promise<StopList> {
     this.#check();
-    this.heartbeats++;
     return {
       stop: jobs.filter(({ id, attempt }) => this.#job(id).canceled || this.#job(id).attempt !== attempt),
     };

@@ -110,7 +110,7 @@ function faultyTable(table: Table, faults: Faults, failing: number): Table {
   return {
     get: async (key) => late(async () => table.get(key)),
     query: async (partition, options) => late(async () => table.query(partition, options)),
-    count: async (partition, limit) => late(async () => table.count(partition, limit)),
+    count: async (...counted) => late(async () => table.count(...counted)),
     write: async (ops) =>
       late(async () => {
         if (faults.on && chance.happens(failing)) throw new Error('the write was not made');

@@ -86,8 +86,7 @@ export function poolRoutes(app: OpenAPIHono<ApiEnv>, { pools, jobs, publicUrl, n
     async (context) => {
       const { account } = context.get('caller');
       const { cursor } = context.req.valid('query');
-      const isOwn = (pool: Pool) => pool.account === account;
-      const page = await pools.listActive(now(), isOwn, { limit: pageSize, cursor });
+      const page = await pools.listActive(account, now(), { limit: pageSize, cursor });
       const results = await Promise.all(
         page.items.map(async (pool) => {
           const [queued, running, state] = await Promise.all([
@@ -119,8 +118,8 @@ export function poolRoutes(app: OpenAPIHono<ApiEnv>, { pools, jobs, publicUrl, n
       const model = `${owner}/${name}`;
       const { account } = context.get('caller');
       const { cursor } = context.req.valid('query');
-      const isOfModel = (pool: Pool) => pool.account === account && pool.model === model;
-      const page = await pools.listActive(now(), isOfModel, { limit: pageSize, cursor });
+      const isOfModel = (pool: Pool) => pool.model === model;
+      const page = await pools.listActive(account, now(), { limit: pageSize, cursor }, isOfModel);
       const ofModel = page.items;
       if (ofModel.length === 0 && cursor === undefined && page.next === undefined) {
         const detail = `No model ${model} of yours had a prediction in the last day, so nothing was set up.`;

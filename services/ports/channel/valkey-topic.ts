@@ -113,6 +113,7 @@ export function createTopic(parts: {
   }
 
   function signal(message: string): void {
+    if (readers.size === 0) return;
     messages.push(message);
     void drain();
   }

@@ -81,6 +81,7 @@ export async function connectValkeyChannel(options: ValkeyChannelOptions): Promi
     try {
       await client.subscribe(prefix + topic.name, topic.signal);
       topic.isAttached = true;
+      if (topics.get(topic.name) !== topic) await client.unsubscribe(prefix + topic.name, topic.signal);
     } catch (error) {
       report(error);
     }

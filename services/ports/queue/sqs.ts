@@ -199,11 +199,12 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
       if (isClosed) throw new Error('The queue is closed');
       if (signal?.aborted) return undefined;
       const waiting = waitersOf(pool);
-      const { promise, resolve } = Promise.withResolvers<Received | undefined>();
+      const { promise, resolve, reject } = Promise.withResolvers<Received | undefined>();
       const waiter: Waiter = {
         hand(message) {
           waiting.delete(waiter);
-          if (waiting.size === 0) waiters.delete(pool);
+          // By then others may wait in a set of their own.
+          if (waiting.size === 0 && waiters.get(pool) === waiting) waiters.delete(pool);
           signal?.removeEventListener('abort', leave);
           resolve(message);
         },
@@ -211,18 +212,15 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
       const leave = () => waiter.hand(undefined);
       waiting.add(waiter);
       signal?.addEventListener('abort', leave);
-      const polled = poll(pool, waitSeconds).then(
-        async (message) => {
+      poll(pool, waitSeconds)
+        .then(async (message) => {
           if (message && waiting.has(waiter)) waiter.hand(message);
           else if (message) await offer(pool, message);
-          leave();
-        },
-        (error: unknown) => {
-          leave();
-          throw error;
-        },
-      );
-      return await Promise.race([promise, polled.then(() => promise)]);
+        })
+        // Whoever has left needs to know of no failure.
+        .catch(reject)
+        .finally(leave);
+      return await promise;
     },
 
     async drop(pool) {

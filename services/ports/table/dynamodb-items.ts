@@ -22,6 +22,8 @@ export function encodeItem(item: Item): Attributes {
   const plain: Attributes = {};
   const rest: [string, Value][] = [];
   for (const [name, value] of Object.entries(item.data)) {
+    // As in JSON, which TypeScript's optional members let in.
+    if (value === undefined) continue;
     const attribute = plainName.test(name) ? encodePlain(value) : undefined;
     if (attribute) plain[name] = attribute;
     else rest.push([name, value]);

@@ -51,6 +51,9 @@ export async function readShard(
 ): Promise<Entry[]> {
   const names = attributesOf(shard.index);
   const entries: Entry[] = [];
+  // DynamoDB refuses a range that ends before it begins.
+  if (bounds.after !== undefined && bounds.before !== undefined && !isBefore(bounds.after, bounds.before))
+    return entries;
   const request = queryInput(table, shard, bounds);
   let start = from && startKey(shard, from);
   do {
@@ -69,8 +72,12 @@ export async function readShard(
 }
 
 /** Counts what `readShard` would read, up to `limit`. */
-export async function countShard(table: DynamoTableRef, shard: Shard, limit: number): Promise<number> {
-  const request = { ...queryInput(table, shard, {}), Select: 'COUNT' } as const;
+export async function countShard(
+  table: DynamoTableRef,
+  shard: Shard,
+  { limit, before }: Pick<QueryOptions, 'limit' | 'before'>,
+): Promise<number> {
+  const request = { ...queryInput(table, shard, { before }), Select: 'COUNT' } as const;
   let count = 0;
   let start: Attributes | undefined;
   do {
@@ -85,8 +92,10 @@ export async function countShard(table: DynamoTableRef, shard: Shard, limit: num
 /** Items by key, in the order of the keys; undefined for those that are not there. Consistent. */
 export async function getAll(table: DynamoTableRef, keys: readonly Key[]): Promise<(Item | undefined)[]> {
   const found = new Map<string, Item>();
-  for (let start = 0; start < keys.length; start += maxBatchItems) {
-    const batch = await getBatch(table, keys.slice(start, start + maxBatchItems));
+  // An index that lags may have an item under two keys, and a batch takes each item once.
+  const wanted = [...new Map(keys.map((key) => [identity(key), key])).values()];
+  for (let start = 0; start < wanted.length; start += maxBatchItems) {
+    const batch = await getBatch(table, wanted.slice(start, start + maxBatchItems));
     for (const item of batch) found.set(identity(item), item);
   }
   return keys.map((key) => found.get(identity(key)));
@@ -149,6 +158,11 @@ function startKey({ index, pk, shard }: Shard, [sk, itemPk, itemSk]: NonNullable
   if (index === undefined) return key;
   const names = indexAttributes(index);
   return { ...key, [names.pk]: { S: shardPk(index, pk, shard) }, [names.sk]: { S: sk } };
+}
+
+/** As DynamoDB orders sort keys: by the bytes of their UTF-8. */
+function isBefore(a: string, b: string): boolean {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0;
 }
 
 function attributesOf(index: IndexName | undefined): { readonly pk: string; readonly sk: string } {

@@ -1,4 +1,10 @@
-import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import type {
+  DynamoDBBatchResponse,
+  DynamoDBRecord,
+  DynamoDBStreamEvent,
+  AttributeValue as LambdaAttribute,
+} from 'aws-lambda';
 import { type Attributes, decodeItem, decodeKey } from './dynamodb-items.ts';
 import type { Change } from './port.ts';
 
@@ -8,13 +14,23 @@ export function changesOf(event: DynamoDBStreamEvent): Change[] {
 }
 
 function changeOf({ dynamodb }: DynamoDBRecord): Change {
-  const image = dynamodb?.NewImage as Attributes | undefined;
+  const image = dynamodb?.NewImage;
   return {
     id: sequenceNumberOf(dynamodb),
-    key: decodeKey((dynamodb?.Keys ?? {}) as Attributes),
+    key: decodeKey(toAttributes(dynamodb?.Keys ?? {})),
     before: undefined,
-    after: image && decodeItem(image),
+    after: image && decodeItem(toAttributes(image)),
   };
+}
+
+/** As the SDK gives them: an event is JSON, in which bytes are base64. */
+function toAttributes(image: Readonly<Record<string, LambdaAttribute>>): Attributes {
+  return Object.fromEntries(
+    Object.entries(image).map(([name, value]) => [
+      name,
+      value.B === undefined ? (value as AttributeValue) : { B: Buffer.from(value.B, 'base64') },
+    ]),
+  );
 }
 
 function sequenceNumberOf(dynamodb: DynamoDBRecord['dynamodb']): string {

@@ -41,6 +41,15 @@ import {
   type WriteOp,
 } from './port.ts';
 
+/** One try of a write. */
+interface Attempt {
+  readonly token: string;
+  /** What conditions hold for now. */
+  readonly nowSeconds: number;
+  /** Tries before it. */
+  readonly tries: number;
+}
+
 /** How long writes that get in each other's way, or are throttled, are tried again. */
 const defaultDeadlineMs = 5000;
 
@@ -63,25 +72,28 @@ export function createDynamoTable(options: DynamoTableOptions): Table {
   const { client, tableName, cursorKey, now = Date.now, deadlineMs = defaultDeadlineMs } = options;
   const table: DynamoTableRef = { client, tableName, now };
   const cursors = cursorsSealedWith(cursorKey);
-  const nowSeconds = () => Math.floor(now() / 1000);
 
-  async function writeOnce(ops: readonly WriteOp[], token: string): Promise<void> {
+  async function writeOnce(ops: readonly WriteOp[], attempt: Attempt): Promise<void> {
     const [only] = ops;
-    if (ops.length === 1 && only?.op === 'put') return await putOne(only);
-    if (ops.length === 1 && only?.op === 'delete') return await deleteOne(only);
+    if (ops.length === 1 && only?.op === 'put') return await putOne(only, attempt);
+    if (ops.length === 1 && only?.op === 'delete') return await deleteOne(only, attempt);
     // One that adds as well: by its token a try whose answer was lost is not counted twice, as an update would be.
-    const TransactItems = ops.map((op) => transactItem(tableName, op, nowSeconds()));
-    await client.send(new TransactWriteItemsCommand({ TransactItems, ClientRequestToken: token }));
+    const TransactItems = ops.map((op) => transactItem(tableName, op, attempt.nowSeconds));
+    const ClientRequestToken = attempt.token;
+    await client.send(new TransactWriteItemsCommand({ TransactItems, ClientRequestToken }));
   }
 
-  async function putOne({ item, when }: WriteOp & { op: 'put' }): Promise<void> {
+  async function putOne(
+    { item, when }: WriteOp & { op: 'put' },
+    { nowSeconds, tries }: Attempt,
+  ): Promise<void> {
     const Item = encodeItem(item);
     try {
       await client.send(
         new PutItemCommand({
           TableName: tableName,
           Item,
-          ...(when && conditionExpression(when, nowSeconds())),
+          ...(when && conditionExpression(when, nowSeconds)),
           ...(when && { ReturnValuesOnConditionCheckFailure: 'ALL_OLD' }),
         }),
       );
@@ -89,14 +101,17 @@ export function createDynamoTable(options: DynamoTableOptions): Table {
       // A try whose answer was lost may have been the one that wrote.
       const isOurs =
         error instanceof ConditionalCheckFailedException &&
-        (error.$metadata.attempts ?? 1) > 1 &&
-        isDeepStrictEqual(error.Item && decodeItem(error.Item), item);
+        tries + (error.$metadata.attempts ?? 1) > 1 &&
+        isDeepStrictEqual(error.Item && decodeItem(error.Item), decodeItem(Item));
       if (!isOurs) throw error;
     }
   }
 
-  async function deleteOne({ key, when }: WriteOp & { op: 'delete' }): Promise<void> {
-    const condition = when && conditionExpression(when, nowSeconds());
+  async function deleteOne(
+    { key, when }: WriteOp & { op: 'delete' },
+    { nowSeconds }: Attempt,
+  ): Promise<void> {
+    const condition = when && conditionExpression(when, nowSeconds);
     await client.send(new DeleteItemCommand({ TableName: tableName, Key: encodeKey(key), ...condition }));
   }
 
@@ -113,9 +128,9 @@ export function createDynamoTable(options: DynamoTableOptions): Table {
       return await queryPage(table, cursors, partition, queryOptions);
     },
 
-    async count({ index, pk }, limit) {
+    async count({ index, pk }, limit, before) {
       const counts = await Promise.all(
-        shardsOfPartition(index, pk).map(async (shard) => countShard(table, shard, limit)),
+        shardsOfPartition(index, pk).map(async (shard) => countShard(table, shard, { limit, before })),
       );
       return Math.min(
         limit,
@@ -127,12 +142,12 @@ export function createDynamoTable(options: DynamoTableOptions): Table {
       if (ops.length === 0) return;
       assertOps(ops);
       assertSizes(ops.map((op) => (op.op === 'put' ? { body: JSON.stringify(op.item) } : undefined)));
-      // The same for every try: DynamoDB takes a transaction that it knows for done.
-      const token = randomUUID();
+      // The same for every try: DynamoDB takes a transaction that it knows for done, if nothing in it is another.
+      const request = { token: randomUUID(), nowSeconds: Math.floor(now() / 1000) };
       const until = now() + deadlineMs;
       for (let tries = 0; ; tries += 1) {
         try {
-          return await writeOnce(ops, token);
+          return await writeOnce(ops, { ...request, tries });
         } catch (error) {
           const conflict = conflictOf(error);
           if (conflict) throw conflict;

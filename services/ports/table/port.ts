@@ -107,8 +107,15 @@ export interface Table {
     partition: { readonly index?: IndexName; readonly pk: string },
     options: QueryOptions,
   ): Promise<Page<Item>>;
-  /** How many items a partition of an index has, counted up to `limit`. */
-  count(partition: { readonly index?: IndexName; readonly pk: string }, limit: number): Promise<number>;
+  /**
+   * How many items a partition has, counted up to `limit`.
+   * @param before only items whose sort key is less than this (exclusive)
+   */
+  count(
+    partition: { readonly index?: IndexName; readonly pk: string },
+    limit: number,
+    before?: string,
+  ): Promise<number>;
   /**
    * All of `ops` or none, one op an item.
    * @param durability @default now

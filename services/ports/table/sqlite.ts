@@ -257,13 +257,15 @@ export function openSqliteTable(options: SqliteTableOptions): Table & ChangeFeed
       return queryPage(prepareOnce, cursors, partition, queryOptions, Math.floor(now() / 1000));
     },
 
-    async count({ index, pk }, limit) {
+    async count({ index, pk }, limit, before) {
       const columns = queryColumns(index);
+      const bound = before === undefined ? '' : `AND ${columns.sk} < ?`;
       const select = prepareOnce<[number]>(
         `SELECT count(*) FROM (SELECT 1 FROM items
-         WHERE ${columns.pk} = ? AND (expires_at IS NULL OR expires_at > ?) LIMIT ? + 0)`,
+         WHERE ${columns.pk} = ? AND (expires_at IS NULL OR expires_at > ?) ${bound} LIMIT ? + 0)`,
       );
-      return select.get(pk, Math.floor(now() / 1000), limit)?.[0] ?? 0;
+      const bounds = before === undefined ? [] : [before];
+      return select.get(pk, Math.floor(now() / 1000), ...bounds, limit)?.[0] ?? 0;
     },
 
     async write(ops, durability) {
