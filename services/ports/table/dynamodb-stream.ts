@@ -38,41 +38,50 @@ function sequenceNumberOf(dynamodb: DynamoDBRecord['dynamodb']): string {
   return dynamodb.SequenceNumber;
 }
 
+/** How long halves are tried, where it is not a change that is to blame but the table that is not to be had. */
+const patienceMs = 20_000;
+
 /**
  * Hands the changes of an event to an idempotent handler that does not depend on their order, all at once. Where that
  * fails, halves are tried by themselves down to single changes: one that cannot be handled holds up no other.
  * @param onFailure told of each change that could not be handled
+ * @param now milliseconds, of any beginning
  * @returns `ReportBatchItemFailures`: from where on the stream is to hand changes out again
  */
 export async function handleStream(
   event: DynamoDBStreamEvent,
   handle: (changes: readonly Change[]) => Promise<void>,
   onFailure: (change: Change, error: unknown) => void,
+  now: () => number = () => performance.now(),
 ): Promise<DynamoDBBatchResponse> {
-  const failed = await failuresOf(changesOf(event), handle, onFailure);
+  const endsAt = now() + patienceMs;
+  const failed = await failuresOf(changesOf(event), { handle, onFailure, isTimeUp: () => now() >= endsAt });
   // Lambda goes on from the lowest of them; the others of the batch are handled twice, which changes nothing.
   return { batchItemFailures: failed.map(({ id }) => ({ itemIdentifier: id })) };
 }
 
-async function failuresOf(
-  changes: readonly Change[],
-  handle: (changes: readonly Change[]) => Promise<void>,
-  onFailure: (change: Change, error: unknown) => void,
-): Promise<readonly Change[]> {
+interface Attempt {
+  readonly handle: (changes: readonly Change[]) => Promise<void>;
+  readonly onFailure: (change: Change, error: unknown) => void;
+  readonly isTimeUp: () => boolean;
+}
+
+async function failuresOf(changes: readonly Change[], attempt: Attempt): Promise<readonly Change[]> {
   const [first] = changes;
   if (!first) return [];
+  if (attempt.isTimeUp()) return [first];
   try {
-    await handle(changes);
+    await attempt.handle(changes);
     return [];
   } catch (error) {
-    if (changes.length === 1) {
-      onFailure(first, error);
+    if (changes.length === 1 || attempt.isTimeUp()) {
+      attempt.onFailure(first, error);
       return [first];
     }
   }
   const half = Math.ceil(changes.length / 2);
   return [
-    ...(await failuresOf(changes.slice(0, half), handle, onFailure)),
-    ...(await failuresOf(changes.slice(half), handle, onFailure)),
+    ...(await failuresOf(changes.slice(0, half), attempt)),
+    ...(await failuresOf(changes.slice(half), attempt)),
   ];
 }
