@@ -9,7 +9,7 @@ export interface UsageSums {
   readonly costMicroUsd: number;
 }
 
-/** What a month of an account is summed by; `TOTAL` is all of it. */
+/** What a month of an account is summed by; the first is all of it. */
 const dimensions = {
   TOTAL: () => '',
   DAY: ({ endedAt }: UsageRecord) => new Date(endedAt).toISOString().slice(0, 10),
@@ -21,7 +21,7 @@ const dimensions = {
 
 /** A counter of a month: what it is of and what it says. */
 export interface UsageCounter {
-  /** Such as `TOTAL`, `DAY#2026-11-21` or `MODEL#ada/painter`. */
+  /** Such as TOTAL, DAY#2026-11-21 or MODEL#ada/painter. */
   readonly of: string;
   readonly sums: UsageSums;
 }
@@ -80,7 +80,7 @@ export function recordOp(usage: UsageRecord): WriteOp {
   };
 }
 
-/** The counters of a month that a record is counted in, such as `TOTAL` and `DAY#2026-11-21`. */
+/** The counters of a month that a record is counted in, by their names in `UsageCounter`. */
 export function countersOf(record: UsageRecord): readonly string[] {
   return Object.entries(dimensions).flatMap(([name, read]) => {
     const value = read(record);

@@ -17,7 +17,7 @@ export function parseMeteringEnv(env: NodeJS.ProcessEnv): MeteringEnv {
  */
 export const meteringFilters = [
   {
-    eventName: ['INSERT', 'MODIFY'],
+    // What is removed has no image.
     dynamodb: {
       Keys: { sk: { S: ['JOB'] } },
       NewImage: {

@@ -30,7 +30,7 @@ export type LedgerDifference = { readonly account: string; readonly repaired: bo
   | {
       readonly kind: 'wrong_counter';
       readonly month: string;
-      /** Such as `TOTAL` or `DAY#2026-11-21`. */
+      /** As in `UsageCounter`. */
       readonly of: string;
       readonly expected: UsageSums;
       readonly found: UsageSums;

@@ -27,16 +27,13 @@ export function parseWebhooksEnv(env: NodeJS.ProcessEnv): WebhooksEnv {
   return parseEnvironment(schema, env, describeVariable(env));
 }
 
-const written = ['INSERT', 'MODIFY'] as const;
-
 /**
  * FilterCriteria of the function's source among streams: what `isWebhookChange` and `readRedelivery` take, told by the
- * form that items have in DynamoDB. It may let through more than they do, never less.
+ * form that items have in DynamoDB; what is removed has no image. It may let through more than they do, never less.
  */
 export const webhookFilters = [
   // The start and the end of a job that has a webhook. Its events are a list, which is no attribute of its own.
   {
-    eventName: written,
     dynamodb: {
       Keys: { sk: { S: ['JOB'] } },
       NewImage: {
@@ -52,10 +49,9 @@ export const webhookFilters = [
     },
   },
   // Output or logs so far, where a webhook asked for them.
-  { eventName: written, dynamodb: { NewImage: { d: { M: { announces: { S: [{ exists: true }] } } } } } },
+  { dynamodb: { NewImage: { d: { M: { announces: { S: [{ exists: true }] } } } } } },
   // A delivery that a person wants sent again.
   {
-    eventName: written,
     dynamodb: {
       Keys: { pk: { S: [{ prefix: 'DELIVERIES#' }] } },
       NewImage: {
