@@ -9,16 +9,6 @@ export interface UsageSums {
   readonly costMicroUsd: number;
 }
 
-/** What a month of an account is summed by; the first is all of it. */
-const dimensions = {
-  TOTAL: () => '',
-  DAY: ({ endedAt }: UsageRecord) => new Date(endedAt).toISOString().slice(0, 10),
-  MODEL: ({ model }: UsageRecord) => model,
-  DEPLOYMENT: ({ deployment }: UsageRecord) => deployment ?? undefined,
-  SKU: ({ hardware }: UsageRecord) => hardware,
-  TOKEN: ({ token }: UsageRecord) => token,
-} as const;
-
 /** A counter of a month: what it is of and what it says. */
 export interface UsageCounter {
   /** Such as TOTAL, DAY#2026-11-21 or MODEL#ada/painter. */
@@ -82,11 +72,10 @@ export function recordOp(usage: UsageRecord): WriteOp {
 
 /** The counters of a month that a record is counted in, by their names in `UsageCounter`. */
 export function countersOf(record: UsageRecord): readonly string[] {
-  return Object.entries(dimensions).flatMap(([name, read]) => {
-    const value = read(record);
-    if (value === undefined) return [];
-    return [value === '' ? name : `${name}#${value}`];
-  });
+  const { endedAt, model, deployment, hardware, token } = record;
+  const day = new Date(endedAt).toISOString().slice(0, 10);
+  const counters = ['TOTAL', `DAY#${day}`, `MODEL#${model}`, `SKU#${hardware}`, `TOKEN#${token}`];
+  return deployment === null ? counters : [...counters, `DEPLOYMENT#${deployment}`];
 }
 
 /** What adds to one counter of an account's month. */

@@ -17,10 +17,12 @@ import {
 /** Run times that are remembered for each pool. */
 const historyLength = 50;
 
-/** A job that has ended, with its line of the ledger. */
+/** A job that has ended, with its line of the ledger and the counters of its account's month that it is in. */
 interface Ended {
   readonly job: Job;
   readonly record: UsageRecord;
+  readonly month: string;
+  readonly counters: readonly string[];
 }
 
 /**
@@ -40,7 +42,8 @@ export function createMetering(table: Table): ChangeConsumer {
 export async function recordEnded(table: Table, jobs: readonly Job[]): Promise<void> {
   const ended = jobs.flatMap((job) => {
     const record = usageRecordOf(job);
-    return record ? [{ job, record }] : [];
+    if (!record) return [];
+    return [{ job, record, month: billingMonth(record.endedAt), counters: countersOf(record) }];
   });
   for (const [at, batch] of inBatches(ended).entries()) {
     // Where requests are served by the same thread, they come first.
@@ -80,10 +83,9 @@ function inBatches(ended: readonly Ended[]): readonly (readonly Ended[])[] {
 }
 
 /** Names of the items that a job is summed up in. */
-function sumsOf({ job, record }: Ended): readonly string[] {
-  const month = monthOf(record);
+function sumsOf({ job, month, counters }: Ended): readonly string[] {
   return [
-    ...countersOf(record).map((of) => `${record.account} ${month} ${of}`),
+    ...counters.map((of) => `${job.account} ${month} ${of}`),
     `runs ${job.model}`,
     `history ${job.pool}`,
   ];
@@ -109,31 +111,27 @@ async function summingOps(table: Table, ended: readonly Ended[]): Promise<readon
   const models = Map.groupBy(ended, ({ job }) => job.model);
   const pools = Map.groupBy(ended, ({ job }) => job.pool);
   return [
-    ...usageOps(ended.map(({ record }) => record)),
+    ...usageOps(ended),
     ...[...models].map(([model, group]) => runCountOp(model, group.length)),
     ...(await Promise.all([...pools].map(async ([pool, group]) => historyOp(table, pool, group)))),
   ];
 }
 
-function usageOps(records: readonly UsageRecord[]): readonly WriteOp[] {
-  const months = Map.groupBy(records, (record) => JSON.stringify([record.account, monthOf(record)]));
+function usageOps(ended: readonly Ended[]): readonly WriteOp[] {
+  const months = Map.groupBy(ended, ({ job, month }) => `${month} ${job.account}`);
   return [...months.values()].flatMap((inMonth) => {
     const [first] = inMonth;
     if (!first) return [];
-    const counters = new Map<string, UsageRecord[]>();
-    for (const record of inMonth) {
-      for (const of of countersOf(record)) {
-        const group = counters.get(of);
+    const groups = new Map<string, UsageRecord[]>();
+    for (const { record, counters } of inMonth) {
+      for (const of of counters) {
+        const group = groups.get(of);
         if (group) group.push(record);
-        else counters.set(of, [record]);
+        else groups.set(of, [record]);
       }
     }
-    return [...counters].map(([of, group]) => counterOp(first.account, monthOf(first), of, sumUp(group)));
+    return [...groups].map(([of, group]) => counterOp(first.job.account, first.month, of, sumUp(group)));
   });
-}
-
-function monthOf({ endedAt }: UsageRecord): string {
-  return billingMonth(endedAt);
 }
 
 async function historyOp(table: Table, pool: string, ended: readonly Ended[]): Promise<WriteOp> {
