@@ -18,7 +18,7 @@ import { sweepRound } from './round.ts';
 /** What is under way when the time is up, and the line about it, take no longer than this. */
 const marginMs = 8000;
 /** Hints that one round sends for webhooks. */
-const mostHints = 500;
+const mostHints = 2000;
 /** Jobs of these days are verified. */
 const verifiedMs = 2 * 24 * 3_600_000;
 

@@ -6,7 +6,7 @@ import { type TryParts, tryDelivery } from './try.ts';
 
 /** SQS: seconds that one message may be delayed. */
 const maxDelaySeconds = 900;
-/** Deliveries that one write stores. */
+/** Deliveries that one write stores, or one query reads. */
 const batch = 100;
 /** What is overdue for this long has lost its message, or waits in a long line. */
 const overdueMs = 10_000;
@@ -68,9 +68,16 @@ export async function handleMessage(
  * @returns how many
  */
 export async function hintOverdue(parts: Parts, limit: number): Promise<number> {
-  const page = await parts.deliveries.due({ limit, before: parts.now() - overdueMs });
-  await hint(parts, page.items);
-  return page.items.length;
+  const before = parts.now() - overdueMs;
+  let hinted = 0;
+  let cursor: string | undefined;
+  do {
+    const page = await parts.deliveries.due({ limit: Math.min(batch, limit - hinted), before, cursor });
+    await hint(parts, page.items);
+    hinted += page.items.length;
+    cursor = page.next;
+  } while (cursor !== undefined && hinted < limit);
+  return hinted;
 }
 
 async function hint({ sender, now }: Parts, deliveries: readonly Delivery[]): Promise<void> {

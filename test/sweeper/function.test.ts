@@ -177,6 +177,18 @@ it('sends hints for webhooks that are overdue', async () => {
   expect(Messages?.map(({ Body }) => JSON.parse(Body ?? ''))).toEqual([{ delivery: id, dueAt: at }]);
 });
 
+it('does all of it without the channel, too', async () => {
+  await valkey.stop();
+  try {
+    const overdue = await created({ deadlineAt: Date.now() - 1000 });
+
+    expect(await run()).toMatchObject({ isComplete: true, failed: [] });
+    expect(await statusOf(overdue)).toBe('canceled');
+  } finally {
+    await valkey.start();
+  }
+});
+
 it('verifies the ledger of the last days, and changes nothing', async () => {
   const createdAt = Date.now();
   const account = {

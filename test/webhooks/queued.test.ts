@@ -137,4 +137,18 @@ describe('what has lost its message', () => {
     await handleLast();
     expect(receiver.received.map(({ headers }) => headers['webhook-id'])).toEqual([id]);
   });
+
+  it('is sent again though there is much of it, up to a limit', async () => {
+    const { id, ...known } = await made();
+    const ids = Array.from({ length: 120 }, (_, attempt) => id.replace(/0$/, String(attempt + 1)));
+    for (let start = 0; start < ids.length; start += 60) {
+      await parts.deliveries.create(ids.slice(start, start + 60).map((one) => ({ ...known, id: one })));
+    }
+    test.clock.now += 10_001;
+    sent = [];
+
+    expect(await hintOverdue(parts, 110)).toBe(110);
+    expect(await hintOverdue(parts, 1000)).toBe(121);
+    expect(sent).toHaveLength(231);
+  });
 });
