@@ -2,6 +2,7 @@ import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { hasEnded, type Job } from '../../services/core/job.ts';
+import { jobItem } from '../../services/data/job-items.ts';
 import { Models } from '../../services/data/models.ts';
 import { Usage } from '../../services/data/usage.ts';
 import { createMetering } from '../../services/metering/app.ts';
@@ -168,6 +169,29 @@ describe('the metering function behind the stream', () => {
     expect(answer.batchItemFailures).toEqual([{ itemIdentifier: records[1]?.dynamodb?.SequenceNumber }]);
     const known = (await new Usage(cloud.table).list('local', at, { limit: 100 })).items;
     expect(known.map(({ id }) => id).sort()).toEqual([first.id, third.id].sort());
+  });
+});
+
+describe('a change that can never be handled', () => {
+  it('is given up after some tries and costs no other its record', async () => {
+    const before = await live();
+    const row = jobItem(aJob({ status: 'failed', completedAt: at }));
+    await cloud.table.write([{ op: 'put', item: { ...row, data: { ...row.data, v: 99 } } }]);
+    const after = await live();
+    const given: DynamoDBRecord[] = [];
+    const feed = await cloud.feed({
+      handler: await startFunction(),
+      filters: meteringFilters,
+      retries: 2,
+      onDiscard: (records) => given.push(...records),
+    });
+    await feed.drain();
+    await feed.stop();
+
+    expect(changesOf({ Records: given })[0]?.key).toEqual({ pk: row.pk, sk: row.sk });
+    const known = (await new Usage(cloud.table).list('local', at, { limit: 100 })).items;
+    expect(known.map(({ id }) => id).sort()).toEqual([before.id, after.id].sort());
+    expect(await total()).toMatchObject({ runs: 2 });
   });
 });
 
