@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { ListQueuesCommand } from '@aws-sdk/client-sqs';
+import { ListQueuesCommand, QueueDeletedRecently } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createSqsClient, createSqsQueue } from '../../services/ports/queue/sqs.ts';
 import { type EmulatedAws, startEmulatedAws } from '../support/emulated-aws.ts';
@@ -66,4 +66,25 @@ it('wakes all who wait when it is closed, also those who came after others had l
   await queue.close();
 
   expect(await last).toBeUndefined();
+});
+
+it('goes on without a queue that was just removed, until SQS makes it anew', async () => {
+  const client = createSqsClient(aws.client);
+  let isTooEarly = true;
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      if (isTooEarly && context.commandName === 'CreateQueueCommand')
+        throw new QueueDeletedRecently({ message: 'Wait 60 seconds.', $metadata: {} });
+      return await next(args);
+    },
+    { step: 'initialize' },
+  );
+  const queue = createSqsQueue({ client, prefix: 'mimeo-test-removed-' });
+  await queue.send('pool', { jobId: 'lost', group: 'ada' });
+  expect(await queue.receive('pool', { waitSeconds: 0 })).toBeUndefined();
+
+  isTooEarly = false;
+  await queue.send('pool', { jobId: 'job', group: 'ada' });
+  expect(await queue.receive('pool', { waitSeconds: 0 })).toMatchObject({ jobId: 'job' });
+  await queue.close();
 });

@@ -73,6 +73,15 @@ describe('metering', () => {
     expect(await new Pools(table).runSeconds('local/model@cpu')).toEqual([2]);
   });
 
+  it('goes on from a run count of the release before, which was put and not added to', async () => {
+    const item = { pk: 'MODEL#local/model', sk: 'RUNS', data: toStored({ count: 41 }) };
+    await table.write([{ op: 'put', item }]);
+
+    await createMetering(table).handle([change(ended(), undefined)]);
+
+    expect(await new Models(table).runCount('local/model')).toBe(42);
+  });
+
   it('takes jobs of as many models and pools as there are', async () => {
     const jobs = Array.from({ length: 120 }, (_, at) =>
       ended({ model: `local/m${at}`, pool: `local/m${at}@cpu` }),
@@ -92,32 +101,48 @@ describe('metering', () => {
     expect(await ledger()).toEqual([]);
   });
 
-  it('counts each job once, however deliveries are repeated, split and mixed', async () => {
+  it('counts each job once, however deliveries are repeated, split, mixed and cut short', async () => {
+    const groupsOfPlaces = fc.array(fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 80 }), {
+      maxLength: 6,
+    });
     await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 80 }), { maxLength: 6 }),
-        async (groups) => {
-          const fresh = await openTable();
-          const jobs = Array.from({ length: 61 }, (_, index) => ended({ model: `local/model-${index % 3}` }));
-          const metering = createMetering(fresh);
+      fc.asyncProperty(groupsOfPlaces, fc.infiniteStream(fc.nat(5)), async (groups, luck) => {
+        const fresh = await openTable();
+        const jobs = Array.from({ length: 61 }, (_, index) => ended({ model: `local/model-${index % 3}` }));
+        const changesIn = (group: readonly number[]) =>
+          group.flatMap((index) => (jobs[index] ? [change(jobs[index], undefined)] : []));
+        const cutShort = createMetering(failing(fresh, () => luck.next().value));
 
-          for (const group of groups) {
-            await metering.handle(
-              group.flatMap((index) => (jobs[index] ? [change(jobs[index], undefined)] : [])),
-            );
-          }
+        for (const group of groups) await cutShort.handle(changesIn(group)).catch(() => undefined);
+        // What failed is handed out again, and not alone.
+        for (const group of groups.toReversed()) await createMetering(fresh).handle(changesIn(group));
 
-          const delivered = new Set(groups.flat());
-          const records = (await new Usage(fresh).list('local', endedAt, { limit: 1000 })).items;
-          const counts = await Promise.all(
-            [0, 1, 2].map(async (index) => new Models(fresh).runCount(`local/model-${index}`)),
-          );
-          await fresh.close();
-          expect(new Set(records.map(({ id }) => id)).size).toBe(delivered.size);
-          expect(counts.reduce((sum, count) => sum + count, 0)).toBe(delivered.size);
-        },
-      ),
-      { numRuns: 25 },
+        const delivered = new Set(groups.flat());
+        const records = (await new Usage(fresh).list('local', endedAt, { limit: 1000 })).items;
+        const counts = await Promise.all(
+          [0, 1, 2].map(async (index) => new Models(fresh).runCount(`local/model-${index}`)),
+        );
+        const counters = await new Usage(fresh).counters('local', '2026-11');
+        await fresh.close();
+        const total = counters.find(({ of }) => of === 'TOTAL')?.sums.costMicroUsd ?? 0;
+        expect(total).toBe(200 * delivered.size);
+        expect(new Set(records.map(({ id }) => id)).size).toBe(delivered.size);
+        expect(counts.reduce((sum, count) => sum + count, 0)).toBe(delivered.size);
+      }),
+      { numRuns: 100 },
     );
   });
 });
+
+/** A table whose writes fail now and then: before anything is written, or so that the answer is lost. */
+function failing(table: Table, luck: () => number): Table {
+  return {
+    ...table,
+    async write(ops) {
+      const outcome = luck();
+      if (outcome === 0) throw new Error('throttled');
+      await table.write(ops);
+      if (outcome === 1) throw new Error('the answer was lost');
+    },
+  };
+}

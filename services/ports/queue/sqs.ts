@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   ChangeMessageVisibilityCommand,
   CreateQueueCommand,
   DeleteMessageCommand,
   DeleteQueueCommand,
   GetQueueUrlCommand,
+  QueueDeletedRecently,
   QueueDoesNotExist,
   ReceiveMessageCommand,
   SendMessageCommand,
@@ -27,6 +29,9 @@ import {
 const retentionSeconds = 14 * 24 * 3600;
 /** A hint is handed out again and again while its job waits: only one that nobody ever removes is dead. */
 const maxReceiveCount = 1000;
+
+/** Seconds between two polls while a queue that was just removed cannot be made anew. */
+const removedPauseSeconds = 5;
 
 /** How long the answer to a poll may have been under way: a message counts as another's too early, never too late. */
 const answerMs = 500;
@@ -126,8 +131,33 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
     }
   }
 
+  /**
+   * For 60 s after a queue was removed SQS makes none of its name. A hint that is lost then the sweeper sends anew.
+   * @returns undefined where that is why `call` failed
+   */
+  async function unlessJustRemoved<T>(call: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await call();
+    } catch (error) {
+      if (error instanceof QueueDeletedRecently) return undefined;
+      throw error;
+    }
+  }
+
   async function poll(pool: string, waitSeconds: number): Promise<Received | undefined> {
-    const { message, url } = await withQueue(pool, async (QueueUrl) => {
+    const polled = await unlessJustRemoved(async () => receiveOne(pool, waitSeconds));
+    if (polled === undefined)
+      await pause(Math.min(waitSeconds, removedPauseSeconds) * 1000, undefined, { ref: false });
+    const { message, url } = polled ?? {};
+    if (message === undefined || url === undefined) return undefined;
+    return received(url, message, Date.now() + visibilitySeconds * 1000 - answerMs);
+  }
+
+  async function receiveOne(
+    pool: string,
+    waitSeconds: number,
+  ): Promise<{ readonly message: SqsMessage | undefined; readonly url: string }> {
+    return await withQueue(pool, async (QueueUrl) => {
       const answer = await client.send(
         new ReceiveMessageCommand({
           QueueUrl,
@@ -137,8 +167,6 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
       );
       return { message: answer.Messages?.[0], url: QueueUrl };
     });
-    if (message === undefined) return undefined;
-    return received(url, message, Date.now() + visibilitySeconds * 1000 - answerMs);
   }
 
   function received(QueueUrl: string, message: SqsMessage, heldUntil: number): Received | undefined {
@@ -182,15 +210,13 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
   return {
     async send(pool, { jobId, group }: Message, { delaySeconds = 0 } = {}) {
       assertDelay(delaySeconds);
-      await withQueue(pool, async (QueueUrl) =>
-        client.send(
-          new SendMessageCommand({
-            QueueUrl,
-            MessageBody: JSON.stringify({ jobId, group }),
-            MessageGroupId: group,
-            ...(delaySeconds > 0 ? { DelaySeconds: Math.ceil(delaySeconds) } : {}),
-          }),
-        ),
+      const message = {
+        MessageBody: JSON.stringify({ jobId, group }),
+        MessageGroupId: group,
+        ...(delaySeconds > 0 ? { DelaySeconds: Math.ceil(delaySeconds) } : {}),
+      };
+      await unlessJustRemoved(async () =>
+        withQueue(pool, async (QueueUrl) => client.send(new SendMessageCommand({ QueueUrl, ...message }))),
       );
     },
 
