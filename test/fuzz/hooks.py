@@ -5,6 +5,7 @@ import os
 import zlib
 
 import schemathesis
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 KNOWN = json.loads(os.environ["FUZZ_KNOWN"])
 MARKER = os.environ["FUZZ_MARKER"]
@@ -31,3 +32,10 @@ def map_path_parameters(context, path_parameters):
 def hides_other_accounts(ctx, response, case):
     """Everything private that belongs to the other account carries the marker."""
     assert MARKER == "" or MARKER not in response.text, "it shows what belongs to another account"
+
+
+@schemathesis.check
+def rejects_invalid_data(ctx, response, case):
+    """But in a form, whose fields are text whatever they were made from: none can have the wrong type."""
+    if case.operation.label != "POST /v1/files":
+        negative_data_rejection(ctx, response, case)
