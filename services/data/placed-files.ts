@@ -65,8 +65,11 @@ export class PlacedFiles {
         ops.push({ op: 'put', item: placeItem(place, state.openUntil) });
         continue;
       }
-      if (!state.named.has(place.name)) await this.#objects.remove(place.object);
-      ops.push({ op: 'delete', key: placeKey(place) });
+      const isKept = state.named.has(place.name);
+      const isGone = isKept || (await this.#objects.remove(place.object).then(isDone, isNotDone));
+      // What cannot be removed now must not stand in the way of the rest.
+      if (isGone) ops.push({ op: 'delete', key: placeKey(place) });
+      else ops.push({ op: 'put', item: placeItem(place, now + settledAfterMs) });
     }
     if (ops.length > 0) await this.#table.write(ops);
     return items.length;
@@ -96,3 +99,6 @@ function placeItem(place: Place, dueAt: number): Item {
   const due = { pk: duePartition, sk: `${timeKey(dueAt)}#${place.job}#${place.name}` };
   return { ...placeKey(place), data: toStored({ ...place }), keys: { due } };
 }
+
+const isDone = () => true;
+const isNotDone = () => false;

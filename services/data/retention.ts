@@ -1,5 +1,6 @@
 import type { Job } from '../core/job.ts';
 import { type OutputFile, outputFileKey } from '../core/output-files.ts';
+import { rememberTime } from '../core/remembered.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import { ConflictError, type Item, maxWriteOps, type Table, type WriteOp } from '../ports/table/port.ts';
 import { isPlainRun } from './data-life.ts';
@@ -14,8 +15,12 @@ import {
 } from './job-items.ts';
 import { fromStored, timeKey } from './stored.ts';
 
+/** Most items of one query. */
+const maxQueryItems = 1000;
 /** Jobs whose data one write removes: each takes four of its ops. */
 export const removalBatch = Math.floor(maxWriteOps / 4);
+/** For how long a job whose objects could not be removed keeps out of the way of others. */
+const stuckMs = 600_000;
 /** Who may have stored a result, of which the last one is named in the Table. */
 const resultWriters = ['ended', 'processing', 'cancel', 'canceled', 'unservable'] as const;
 
@@ -24,6 +29,8 @@ export class Retention {
   readonly #table: Table;
   readonly #objects: Objects;
   readonly #forget: (id: string) => void;
+  /** When the objects of a job could not be removed. */
+  readonly #stuck = new Map<string, number>();
 
   /** @param forget drops what this process has at hand of a job */
   constructor(table: Table, objects: Objects, forget: (id: string) => void) {
@@ -32,13 +39,14 @@ export class Retention {
     this.#forget = forget;
   }
 
-  /** Jobs that ended before `endedBefore` and whose data is still there, oldest first. */
+  /** Jobs that ended before `endedBefore` and whose data is still there, oldest first, but for those that are stuck. */
   async withData(endedBefore: number, limit: number): Promise<readonly Job[]> {
     const { items } = await this.#table.query(
       { index: 'due', pk: removals },
-      { limit, before: timeKey(endedBefore) },
+      { limit: Math.min(limit + this.#stuck.size, maxQueryItems), before: timeKey(endedBefore) },
     );
-    return items.map((item) => fromStored<Job>(item));
+    const jobs = items.map((item) => fromStored<Job>(item)).filter(({ id }) => !this.#isStuck(id));
+    return jobs.slice(0, limit);
   }
 
   /**
@@ -46,6 +54,7 @@ export class Retention {
    * belong to it, its row says first that the data is gone, so that nobody makes an example of half of it; then the
    * objects go, and the items that name them last. What is cut short is found, and done, again.
    * @returns how many are done; one that has just become an example is left alone
+   * @throws AggregateError once the others are done, where objects could not be removed
    */
   async removeData(jobs: readonly Job[]): Promise<number> {
     const found = await Promise.all(jobs.map(async (job) => ({ job, ...(await this.#objectsOf(job)) })));
@@ -57,13 +66,27 @@ export class Retention {
       ),
     );
     const going = found.filter((each) => !isHolder(each) || marked.has(each.job));
-    await Promise.all(
-      going.map(async ({ named, possible }) => {
-        for (const key of new Set([...named, ...possible])) await this.#objects.remove(key);
+    const failures: unknown[] = [];
+    const gone = await Promise.all(
+      going.map(async ({ job, named, possible }) => {
+        try {
+          for (const key of new Set([...named, ...possible])) await this.#objects.remove(key);
+          return [marked.has(job) ? { ...job, dataRemoved: true } : job];
+        } catch (error) {
+          failures.push(error);
+          rememberTime(this.#stuck, job.id, performance.now(), stuckMs);
+          return [];
+        }
       }),
     );
-    const last = going.map(({ job }) => (marked.has(job) ? { ...job, dataRemoved: true } : job));
-    return (await this.#write(last, removalOps)).length;
+    const done = (await this.#write(gone.flat(), removalOps)).length;
+    if (failures.length > 0)
+      throw new AggregateError(failures, `Objects of ${failures.length} jobs could not be removed`);
+    return done;
+  }
+
+  #isStuck(id: string): boolean {
+    return performance.now() - (this.#stuck.get(id) ?? Number.NEGATIVE_INFINITY) < stuckMs;
   }
 
   /** One write for all, or one for each where some of them have changed. @returns those that it was done for */

@@ -80,12 +80,37 @@ it('objects are removed with it, and by the next look where one was cut short', 
   test.clock.now += hour;
   vi.spyOn(test.objects, 'remove').mockRejectedValueOnce(new Error('no disk'));
 
-  await expect(sweeper.removeOldData()).rejects.toThrow('no disk');
+  await expect(sweeper.removeOldData()).rejects.toThrow('Objects of 1 jobs could not be removed');
   expect(await read(id)).toMatchObject({ data_removed: true, input: {}, output: null });
+  const later = performance.now() + 600_001;
+  vi.spyOn(performance, 'now').mockReturnValue(later);
   await sweeper.removeOldData();
+  vi.restoreAllMocks();
 
   for (const key of keys) expect(await test.objects.head(key)).toBeUndefined();
   expect((await read(id)).data_removed).toBe(true);
+});
+
+it('objects that cannot be removed keep nothing else from going, and are tried again later', async () => {
+  const stuck = await run(large);
+  const other = await run(`${large}y`);
+  test.clock.now += hour;
+  const remove = vi.spyOn(test.objects, 'remove').mockImplementationOnce(async () => {
+    throw new Error('EACCES');
+  });
+
+  await expect(sweeper.removeOldData()).rejects.toThrow('Objects of 1 jobs could not be removed');
+  expect((await read(other)).data_removed).toBe(true);
+  const monotonic = performance.now();
+  await sweeper.removeOldData();
+  expect(await test.flow.jobs.retention.withData(test.clock.now, 10)).toEqual([]);
+  vi.spyOn(performance, 'now').mockReturnValue(monotonic + 600_001);
+  await sweeper.removeOldData();
+
+  expect(remove.mock.calls.length).toBeGreaterThan(2);
+  expect(await test.flow.jobs.retention.withData(test.clock.now, 10)).toEqual([]);
+  expect((await read(stuck)).data_removed).toBe(true);
+  vi.restoreAllMocks();
 });
 
 it('the files that a model put out go with the rest', async () => {
