@@ -74,6 +74,8 @@ export interface ApiParts {
   readonly signingKey: Buffer;
   readonly now: () => number;
   readonly logger: Logger;
+  /** Least time between two looks at all pools for a director. @default 0 */
+  readonly demandSpacingMs?: number;
   /** @default none */
   readonly limits?: ApiLimits;
   /** Origins of web pages that may call the API; `*` for all. @default none */
@@ -108,7 +110,15 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const catalogue = new Catalogue(models);
   const examples = new Examples(table, flow.jobs);
   const fleetTokens = new FleetTokens(signingKey, now);
-  const dispatch = new Dispatch({ flow, pools, queue: parts.queue, channel, objects, now });
+  const dispatch = new Dispatch({
+    flow,
+    pools,
+    queue: parts.queue,
+    channel,
+    objects,
+    now,
+    demandSpacingMs: parts.demandSpacingMs,
+  });
   await dispatch.start();
   const { concurrentPerAccount, queuedPerPool } = parts.limits ?? {};
   const concurrency = concurrentPerAccount ? new Concurrency(concurrentPerAccount) : undefined;

@@ -17,6 +17,8 @@ export class Demands {
   readonly #pools: Pools;
   readonly #channel: Channel;
   readonly #now: () => number;
+  readonly #spacingMs: number;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #demandChanged = true;
   #demandWaiters = new Set<() => void>();
 
@@ -25,11 +27,14 @@ export class Demands {
     readonly pools: Pools;
     readonly channel: Channel;
     readonly now: () => number;
+    /** Least time between two looks: each reads a dozen times for each pool. @default 0 */
+    readonly demandSpacingMs?: number;
   }) {
     this.#flow = parts.flow;
     this.#pools = parts.pools;
     this.#channel = parts.channel;
     this.#now = parts.now;
+    this.#spacingMs = parts.demandSpacingMs ?? 0;
   }
 
   /** Listens for wake-ups; call once before the first director asks. */
@@ -44,6 +49,9 @@ export class Demands {
   /** What the pools want, once that may have changed. */
   async next(waitSeconds: number, signal?: AbortSignal): Promise<Demand> {
     if (!this.#demandChanged) await this.#demandChange(waitSeconds, signal);
+    const spacingMs = this.#lookedAt + this.#spacingMs - performance.now();
+    if (spacingMs > 0) await longPoll(spacingMs / 1000, signal).ended;
+    this.#lookedAt = performance.now();
     this.#demandChanged = false;
     const pools = await this.#pools.active(this.#now());
     const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));

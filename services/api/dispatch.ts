@@ -69,6 +69,8 @@ export class Dispatch {
     channel: Channel;
     objects: Objects;
     now: () => number;
+    /** See `Demands`. */
+    demandSpacingMs?: number;
   }) {
     this.#flow = parts.flow;
     this.#queue = parts.queue;

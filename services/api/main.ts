@@ -10,6 +10,9 @@ import { type ApiEnvironment, parseApiEnv } from './env.ts';
 import type { SourceBuilder } from './routes/versions-push.ts';
 import { serveApi } from './server.ts';
 
+/** In a table that bills each read a director is answered at once after a pause, and then this often at most. */
+const demandSpacingMs = 500;
+
 /** Nothing is built in the cloud: versions come from images. */
 const noBuilder: SourceBuilder = {
   async build() {
@@ -48,6 +51,7 @@ async function main(): Promise<void> {
     signingKey: env.MIMEO_SIGNING_KEY,
     now: Date.now,
     logger,
+    demandSpacingMs,
     limits: limitsOf(env),
     corsOrigins: env.MIMEO_CORS_ORIGINS,
     traces,
