@@ -2,7 +2,8 @@
 
 moto checks a condition and then writes, with other threads in between; it copies the whole table for each operation of a
 transaction, and puts that copy back where one fails, together with whatever others have written meanwhile. For each
-query it sorts all items of the table; here only those of the partition that is asked for are looked at.
+query it sorts all items of the table; here only those of the partition that is asked for are looked at. For each request
+it looks for the service among hundreds, under one lock; here once for each host.
 """
 
 import copy
@@ -13,7 +14,9 @@ import threading
 
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.table import Table
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
+from werkzeug.serving import WSGIRequestHandler
 
 lock = threading.RLock()
 
@@ -92,6 +95,19 @@ DynamoDBBackend.transact_write_items = transact_write_items(DynamoDBBackend.tran
 Table.query = of_partition(Table.query)
 for name in ["put_item", "get_item", "query", "scan", "update_item", "delete_item"]:
     setattr(DynamoDBBackend, name, one_at_a_time(getattr(DynamoDBBackend, name)))
+
+find_backend = DomainDispatcherApplication.get_backend_for_host
+backends = {}
+
+
+def remembered_backend(app, host):
+    if host not in backends:
+        backends[host] = find_backend(app, host)
+    return backends[host]
+
+
+DomainDispatcherApplication.get_backend_for_host = remembered_backend
+WSGIRequestHandler.log_request = lambda self, *args: None
 
 if __name__ == "__main__":
     sys.exit(main())
