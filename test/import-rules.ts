@@ -15,11 +15,12 @@ interface Import {
 /** What the domain may use of the world: none of it reads, writes or waits. */
 const packagesOfCore = ['zod', 'ajv', 'ajv-formats', 'node:crypto', 'node:util', 'node:buffer', 'node:vm'];
 const packagesOfPorts = ['zod'];
-/** How a folder is packed, which Python is taken, whether a database is intact. */
+/** How a folder is packed, which Python is taken, whether a database is intact, what operators do to a store. */
 const sharedWithTheCommandLine = [
   'services/registrar/pack.ts',
   'services/registrar/python.ts',
   'services/ports/sqlite-check.ts',
+  'services/operator.ts',
 ];
 /** Clients of stores, clouds and clusters: what adapters are for. */
 const outsideWorld = /^(node:sqlite|redis|@redis\/.+|@aws-sdk\/.+|@smithy\/.+|@kubernetes\/.+)$/;
@@ -58,6 +59,7 @@ function layerOf(path: string): Layer {
   if (path.startsWith('services/data/')) return 'data';
   // Chooses the cloud's adapters, for every main.ts alike.
   if (path === 'services/cloud.ts') return 'entry';
+  if (path === 'services/operator.ts') return 'entry';
   if (path.startsWith('services/local/') || /^services\/[^/]+\/main\.ts$/.test(path)) return 'entry';
   if (path.startsWith('services/cli/')) return 'cli';
   return 'app';

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
+import { ledgerCommand } from './commands/ledger.ts';
 import { loginCommand } from './commands/login.ts';
 import { logsCommand } from './commands/logs.ts';
 import { lsCommand } from './commands/ls.ts';
@@ -59,6 +60,7 @@ const commands = [
   logsCommand,
   rmCommand,
   webhooksCommand,
+  ledgerCommand,
   doctorCommand,
 ];
 for (const command of commands) {

@@ -13,8 +13,28 @@ export class Accounts {
 
   async put(account: Account): Promise<void> {
     await this.#table.write([
-      { op: 'put', item: { pk: `ACCOUNT#${account.username}`, sk: 'ACCOUNT', data: toStored(account) } },
+      {
+        op: 'put',
+        item: {
+          pk: `ACCOUNT#${account.username}`,
+          sk: 'ACCOUNT',
+          data: toStored(account),
+          keys: { listing: { pk: 'ACCOUNTS', sk: account.username } },
+        },
+      },
     ]);
+  }
+
+  /** Names of accounts in their order, without those that a release wrote which did not list them. */
+  async names(): Promise<readonly string[]> {
+    const names: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.#table.query({ index: 'listing', pk: 'ACCOUNTS' }, { limit: 1000, cursor });
+      names.push(...page.items.map((item) => fromStored<Account>(item).username));
+      cursor = page.next;
+    } while (cursor !== undefined);
+    return names;
   }
 
   async get(username: string): Promise<Account | undefined> {

@@ -13,6 +13,8 @@ import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** How long a delivery is kept, seconds. */
 const keptSeconds = 7 * 24 * 3600;
+/** What the partition of a job's deliveries begins with. */
+const deliveryPrefix = 'DELIVERIES#';
 /** Topic that wakes whoever delivers: something has become due. */
 export const deliveriesTopic = 'deliveries';
 
@@ -82,6 +84,14 @@ export function eventOf(job: Job): 'start' | 'completed' | undefined {
   if (job.dataRemoved || job.example !== undefined) return undefined;
   const event = hasEnded(job.status) ? 'completed' : job.status === 'processing' ? 'start' : undefined;
   return event && job.webhookEvents?.includes(event) ? event : undefined;
+}
+
+/** The delivery that a person has just asked for anew, as the change feed carries it; undefined for any other item. */
+export function readRedelivery(item: Item): Delivery | undefined {
+  if (!item.pk.startsWith(deliveryPrefix)) return undefined;
+  const delivery = fromStored<Delivery>(item);
+  const isAsked = delivery.isRedelivery && delivery.state === 'pending' && delivery.failures === 0;
+  return isAsked ? delivery : undefined;
 }
 
 /** Deliveries as they are stored: one partition a job, in the order of its life. */
@@ -200,7 +210,7 @@ function keyOf(id: string): Key | undefined {
 }
 
 function jobPartition(job: string): string {
-  return `DELIVERIES#${job}`;
+  return `${deliveryPrefix}${job}`;
 }
 
 function listingPartition(account: string): string {

@@ -126,7 +126,7 @@ export class Models {
       const isGone = await this.#tryWrite([
         { op: 'delete', key: modelKey(name), when: asRead(model) },
         { op: 'delete', key: readmeKey(name) },
-        { op: 'delete', key: { pk: `MODEL#${name}`, sk: 'RUNS' } },
+        { op: 'delete', key: runsKey(name) },
       ]);
       if (isGone) return true;
     }
@@ -208,9 +208,18 @@ export class Models {
 
   /** How often a model has been run to an end. */
   async runCount(name: string): Promise<number> {
-    const item = await this.#table.get({ pk: `MODEL#${name}`, sk: 'RUNS' });
+    const item = await this.#table.get(runsKey(name));
     return typeof item?.data.count === 'number' ? item.data.count : 0;
   }
+}
+
+/** Counts runs of a model that have come to an end. */
+export function runCountOp(model: string, runs: number): WriteOp {
+  return { op: 'add', key: runsKey(model), amounts: { count: runs } };
+}
+
+function runsKey(name: string): Key {
+  return { pk: `MODEL#${name}`, sk: 'RUNS' };
 }
 
 /** Holds while a model is as it was read: of two changes at once, none undoes the other. */

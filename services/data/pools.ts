@@ -1,10 +1,13 @@
 import type { Pool, PoolState } from '../core/pool.ts';
-import type { Page, Table } from '../ports/table/port.ts';
+import { ConflictError, type Key, type Page, type Table } from '../ports/table/port.ts';
 import { fillPage } from './filtered-page.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** A pool that got no job for this long is not looked at any more. */
 export const poolActiveSeconds = 24 * 3600;
+
+/** A pool, and when it last got a job as far as that was noted (epoch ms). */
+type IdlePool = Pool & { readonly touchedAt?: number };
 
 /** Pools that have had jobs lately, and what their directors say of them. */
 export class Pools {
@@ -18,12 +21,36 @@ export class Pools {
   async touch(pool: Pool, now: number): Promise<void> {
     const keys = { listing: { pk: 'POOLS', sk: `${timeKey(now)}#${pool.id}` } };
     await this.#table.write([
-      { op: 'put', item: { pk: `POOL#${pool.id}`, sk: 'POOL', data: toStored(pool), keys } },
+      { op: 'put', item: { ...poolKey(pool.id), data: toStored({ ...pool, touchedAt: now }), keys } },
     ]);
   }
 
+  /** Pools that have had no job since `before` (epoch ms), the longest idle first. */
+  async idleSince(before: number, limit: number): Promise<readonly IdlePool[]> {
+    const partition = { index: 'listing', pk: 'POOLS' } as const;
+    const { items } = await this.#table.query(partition, { limit, before: timeKey(before) });
+    return items.map((item) => fromStored<IdlePool>(item));
+  }
+
+  /**
+   * Takes a pool out of every list, until it gets a job again.
+   * @returns false where it has had one meanwhile
+   */
+  async retire({ touchedAt, ...pool }: IdlePool): Promise<boolean> {
+    // A release that did not note the time may be writing it.
+    if (touchedAt === undefined) return false;
+    const item = { ...poolKey(pool.id), data: toStored({ ...pool, touchedAt }) };
+    try {
+      await this.#table.write([{ op: 'put', item, when: { equals: { touchedAt } } }]);
+      return true;
+    } catch (error) {
+      if (error instanceof ConflictError) return false;
+      throw error;
+    }
+  }
+
   async get(id: string): Promise<Pool | undefined> {
-    const item = await this.#table.get({ pk: `POOL#${id}`, sk: 'POOL' });
+    const item = await this.#table.get(poolKey(id));
     return item && fromStored<Pool>(item);
   }
 
@@ -79,4 +106,8 @@ export class Pools {
     const item = await this.#table.get({ pk: `POOL#${id}`, sk: 'HISTORY' });
     return item ? fromStored<{ runSeconds: number[] }>(item).runSeconds : [];
   }
+}
+
+function poolKey(id: string): Key {
+  return { pk: `POOL#${id}`, sk: 'POOL' };
 }

@@ -1,6 +1,30 @@
 import { billingMonth, type UsageRecord } from '../core/usage.ts';
-import type { Page, Table } from '../ports/table/port.ts';
-import { fromStored } from './stored.ts';
+import type { Item, Key, Page, Table, WriteOp } from '../ports/table/port.ts';
+import { fromStored, timeKey, toStored } from './stored.ts';
+
+/** What is summed of usage records. */
+export interface UsageSums {
+  readonly runs: number;
+  readonly billedMs: number;
+  readonly costMicroUsd: number;
+}
+
+/** What a month of an account is summed by; `TOTAL` is all of it. */
+const dimensions = {
+  TOTAL: () => '',
+  DAY: ({ endedAt }: UsageRecord) => new Date(endedAt).toISOString().slice(0, 10),
+  MODEL: ({ model }: UsageRecord) => model,
+  DEPLOYMENT: ({ deployment }: UsageRecord) => deployment ?? undefined,
+  SKU: ({ hardware }: UsageRecord) => hardware,
+  TOKEN: ({ token }: UsageRecord) => token,
+} as const;
+
+/** A counter of a month: what it is of and what it says. */
+export interface UsageCounter {
+  /** Such as `TOTAL`, `DAY#2026-11-21` or `MODEL#ada/painter`. */
+  readonly of: string;
+  readonly sums: UsageSums;
+}
 
 /** The ledger, for reading. */
 export class Usage {
@@ -12,7 +36,7 @@ export class Usage {
 
   /** The record of one job. */
   async get(jobId: string): Promise<UsageRecord | undefined> {
-    const item = await this.#table.get({ pk: `USAGE#${jobId}`, sk: 'USAGE' });
+    const item = await this.#table.get(recordKey(jobId));
     return item && fromStored<UsageRecord>(item);
   }
 
@@ -23,9 +47,77 @@ export class Usage {
     options: { readonly limit: number; readonly cursor?: string },
   ): Promise<Page<UsageRecord>> {
     const page = await this.#table.query(
-      { index: 'listing', pk: `USAGE#${account}#${billingMonth(at)}` },
+      { index: 'listing', pk: recordListing(account, billingMonth(at)) },
       options,
     );
     return { items: page.items.map((item) => fromStored<UsageRecord>(item)), next: page.next };
   }
+
+  /** The counters of an account's month (`2026-11`). */
+  async counters(account: string, month: string): Promise<readonly UsageCounter[]> {
+    const counters: UsageCounter[] = [];
+    let cursor: string | undefined;
+    do {
+      const partition = { pk: counterPartition(account, month) };
+      const page = await this.#table.query(partition, { limit: 1000, cursor });
+      counters.push(...page.items.map((item) => ({ of: item.sk, sums: sumsOf(item) })));
+      cursor = page.next;
+    } while (cursor !== undefined);
+    return counters;
+  }
+}
+
+/** Puts a record into the ledger, once. */
+export function recordOp(usage: UsageRecord): WriteOp {
+  const listing = {
+    pk: recordListing(usage.account, billingMonth(usage.endedAt)),
+    sk: `${timeKey(usage.endedAt)}#${usage.id}`,
+  };
+  return {
+    op: 'put',
+    item: { ...recordKey(usage.id), data: toStored(usage), keys: { listing } },
+    when: { absent: true },
+  };
+}
+
+/** The counters of a month that a record is counted in, such as `TOTAL` and `DAY#2026-11-21`. */
+export function countersOf(record: UsageRecord): readonly string[] {
+  return Object.entries(dimensions).flatMap(([name, read]) => {
+    const value = read(record);
+    if (value === undefined) return [];
+    return [value === '' ? name : `${name}#${value}`];
+  });
+}
+
+/** What adds to one counter of an account's month. */
+export function counterOp(account: string, month: string, of: string, sums: UsageSums): WriteOp {
+  return { op: 'add', key: { pk: counterPartition(account, month), sk: of }, amounts: { ...sums } };
+}
+
+/** What records come to. */
+export function sumUp(records: readonly UsageRecord[]): UsageSums {
+  let [runs, billedMs, costMicroUsd] = [0, 0, 0];
+  for (const record of records) {
+    runs += 1;
+    billedMs += record.billedMs;
+    costMicroUsd += record.costMicroUsd;
+  }
+  return { runs, billedMs, costMicroUsd };
+}
+
+function sumsOf({ data }: Item): UsageSums {
+  const read = (name: keyof UsageSums) => Number(data[name] ?? 0);
+  return { runs: read('runs'), billedMs: read('billedMs'), costMicroUsd: read('costMicroUsd') };
+}
+
+function recordKey(jobId: string): Key {
+  return { pk: `USAGE#${jobId}`, sk: 'USAGE' };
+}
+
+function recordListing(account: string, month: string): string {
+  return `USAGE#${account}#${month}`;
+}
+
+function counterPartition(account: string, month: string): string {
+  return `USAGE-SUMS#${account}#${month}`;
 }

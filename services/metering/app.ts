@@ -2,7 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { hasEnded, type Job } from '../core/job.ts';
 import { billingMonth, type UsageRecord, usageRecordOf } from '../core/usage.ts';
 import { isEndedJob } from '../data/jobs.ts';
-import { fromStored, timeKey, toStored } from '../data/stored.ts';
+import { runCountOp } from '../data/models.ts';
+import { fromStored, toStored } from '../data/stored.ts';
+import { counterOp, countersOf, recordOp, sumUp } from '../data/usage.ts';
 import {
   type Change,
   type ChangeConsumer,
@@ -12,27 +14,39 @@ import {
   type WriteOp,
 } from '../ports/table/port.ts';
 
-/** Jobs that are recorded in one go: each may bring its record, its model's counter and its pool's history. */
-const recordsPerWrite = Math.floor(maxWriteOps / 3);
 /** Run times that are remembered for each pool. */
 const historyLength = 50;
 
+/** A job that has ended, with its line of the ledger. */
+interface Ended {
+  readonly job: Job;
+  readonly record: UsageRecord;
+}
+
 /**
- * Turns ended jobs into usage records, run counts and run-time histories. Each record is conditional on being the
- * first of its job and counters move in the same transaction, so a change that is delivered twice counts once.
+ * Turns ended jobs into usage records, counters and run-time histories. Each record is conditional on being the first
+ * of its job and counters move in the same transaction, so a change that is delivered twice counts once.
  */
 export function createMetering(table: Table): ChangeConsumer {
   return {
     name: 'metering',
     async handle(changes) {
-      const jobs = endedJobs(changes);
-      for (let start = 0; start < jobs.length; start += recordsPerWrite) {
-        // Where requests are served by the same thread, they come first.
-        if (start > 0) await turn();
-        await record(table, jobs.slice(start, start + recordsPerWrite));
-      }
+      await recordEnded(table, endedJobs(changes));
     },
   };
+}
+
+/** Puts jobs that have ended into the ledger, each once however often this is called. */
+export async function recordEnded(table: Table, jobs: readonly Job[]): Promise<void> {
+  const ended = jobs.flatMap((job) => {
+    const record = usageRecordOf(job);
+    return record ? [{ job, record }] : [];
+  });
+  for (const [at, batch] of inBatches(ended).entries()) {
+    // Where requests are served by the same thread, they come first.
+    if (at > 0) await turn();
+    await record(table, batch);
+  }
 }
 
 function endedJobs(changes: readonly Change[]): readonly Job[] {
@@ -46,59 +60,87 @@ function endedJobs(changes: readonly Change[]): readonly Job[] {
   return [...ended.values()];
 }
 
-async function record(table: Table, jobs: readonly Job[]): Promise<void> {
-  let pending = jobs;
+/** Cut so that each batch is one transaction: its records, and the items that are summed up in. */
+function inBatches(ended: readonly Ended[]): readonly (readonly Ended[])[] {
+  const batches: Ended[][] = [];
+  let batch: Ended[] = [];
+  let sums = new Set<string>();
+  for (const one of ended) {
+    const names = sumsOf(one);
+    const more = names.filter((name) => !sums.has(name)).length;
+    if (batch.length + 1 + sums.size + more > maxWriteOps) {
+      batches.push(batch);
+      batch = [];
+      sums = new Set();
+    }
+    batch.push(one);
+    for (const name of names) sums.add(name);
+  }
+  return batch.length > 0 ? [...batches, batch] : batches;
+}
+
+/** Names of the items that a job is summed up in. */
+function sumsOf({ job, record }: Ended): readonly string[] {
+  const month = monthOf(record);
+  return [
+    ...countersOf(record).map((of) => `${record.account} ${month} ${of}`),
+    `runs ${job.model}`,
+    `history ${job.pool}`,
+  ];
+}
+
+async function record(table: Table, ended: readonly Ended[]): Promise<void> {
+  let pending = ended;
   while (pending.length > 0) {
-    const records = pending.flatMap((job) => usageRecordOf(job) ?? []);
-    const ops = [...records.map(usageOp), ...(await counterOps(table, pending))];
+    const ops = [...pending.map(({ record }) => recordOp(record)), ...(await summingOps(table, pending))];
     try {
       await table.write(ops);
       return;
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      // Records that are there already were counted by an earlier delivery. A counter that moved is read again.
-      const counted = new Set(error.failed.filter((place) => place < records.length));
+      // Records that are there already were counted by an earlier delivery.
+      const counted = new Set(error.failed);
       pending = pending.filter((_, place) => !counted.has(place));
     }
   }
 }
 
-function usageOp(usage: UsageRecord): WriteOp {
-  const listing = {
-    pk: `USAGE#${usage.account}#${billingMonth(usage.endedAt)}`,
-    sk: `${timeKey(usage.endedAt)}#${usage.id}`,
-  };
-  return {
-    op: 'put',
-    item: { pk: `USAGE#${usage.id}`, sk: 'USAGE', data: toStored(usage), keys: { listing } },
-    when: { absent: true },
-  };
+async function summingOps(table: Table, ended: readonly Ended[]): Promise<readonly WriteOp[]> {
+  const models = Map.groupBy(ended, ({ job }) => job.model);
+  const pools = Map.groupBy(ended, ({ job }) => job.pool);
+  return [
+    ...usageOps(ended.map(({ record }) => record)),
+    ...[...models].map(([model, group]) => runCountOp(model, group.length)),
+    ...(await Promise.all([...pools].map(async ([pool, group]) => historyOp(table, pool, group)))),
+  ];
 }
 
-async function counterOps(table: Table, jobs: readonly Job[]): Promise<readonly WriteOp[]> {
-  const models = Map.groupBy(jobs, (job) => job.model);
-  const pools = Map.groupBy(jobs, (job) => job.pool);
-  return Promise.all([
-    ...[...models].map(([model, group]) => runCountOp(table, model, group.length)),
-    ...[...pools].map(([pool, group]) => historyOp(table, pool, group)),
-  ]);
+function usageOps(records: readonly UsageRecord[]): readonly WriteOp[] {
+  const months = Map.groupBy(records, (record) => JSON.stringify([record.account, monthOf(record)]));
+  return [...months.values()].flatMap((inMonth) => {
+    const [first] = inMonth;
+    if (!first) return [];
+    const counters = new Map<string, UsageRecord[]>();
+    for (const record of inMonth) {
+      for (const of of countersOf(record)) {
+        const group = counters.get(of);
+        if (group) group.push(record);
+        else counters.set(of, [record]);
+      }
+    }
+    return [...counters].map(([of, group]) => counterOp(first.account, monthOf(first), of, sumUp(group)));
+  });
 }
 
-async function runCountOp(table: Table, model: string, more: number): Promise<WriteOp> {
-  const key = { pk: `MODEL#${model}`, sk: 'RUNS' };
-  const count = Number((await table.get(key))?.data.count ?? 0);
-  return {
-    op: 'put',
-    item: { ...key, data: toStored({ count: count + more }) },
-    when: count === 0 ? { absent: true } : { equals: { count } },
-  };
+function monthOf({ endedAt }: UsageRecord): string {
+  return billingMonth(endedAt);
 }
 
-async function historyOp(table: Table, pool: string, jobs: readonly Job[]): Promise<WriteOp> {
+async function historyOp(table: Table, pool: string, ended: readonly Ended[]): Promise<WriteOp> {
   const key = { pk: `POOL#${pool}`, sk: 'HISTORY' };
   const item = await table.get(key);
   const before = item ? fromStored<{ runSeconds: number[] }>(item).runSeconds : [];
-  const runs = jobs.flatMap((job) =>
+  const runs = ended.flatMap(({ job }) =>
     job.status === 'succeeded' && job.startedAt !== null && job.completedAt !== null
       ? [(job.completedAt - job.startedAt) / 1000]
       : [],

@@ -37,21 +37,26 @@ export class Sweeper {
     this.#parts = parts;
   }
 
-  /** Cancels jobs whose `Cancel-After` time is over. */
-  async cancelOverdue(): Promise<void> {
+  /** Cancels jobs whose `Cancel-After` time is over. @returns whether there may be more of them */
+  async cancelOverdue(): Promise<boolean> {
     const { flow, now } = this.#parts;
-    for (const job of await flow.jobs.overdue(now(), batch))
-      await flow.cancel(job.id, 'deadline_exceeded', now());
+    const overdue = await flow.jobs.overdue(now(), batch);
+    for (const job of overdue) await flow.cancel(job.id, 'deadline_exceeded', now());
+    return overdue.length === batch;
   }
 
   /** Puts back jobs whose leases have expired, and sends anew what seems to have lost its message. */
   async repair(): Promise<void> {
     const { pools, now } = this.#parts;
-    for (const pool of await pools.active(now())) {
-      await this.#expireAll(pool);
-      if (hasIdleInstance(await pools.state(pool.id), now())) await this.#resend(pool, now() - lostMessageMs);
-      await this.#keepActive(pool);
-    }
+    for (const pool of await pools.active(now())) await this.repairPool(pool);
+  }
+
+  /** Does what `repair` does, for one pool. */
+  async repairPool(pool: Pool): Promise<void> {
+    const { pools, now } = this.#parts;
+    await this.#expireAll(pool);
+    if (hasIdleInstance(await pools.state(pool.id), now())) await this.#resend(pool, now() - lostMessageMs);
+    await this.#keepActive(pool);
   }
 
   async #expireAll(pool: Pool): Promise<void> {
@@ -61,7 +66,7 @@ export class Sweeper {
         limit: batch,
         after: last,
       });
-      for (const job of running) await this.#expire(job);
+      await Promise.all(running.map(async (job) => this.#expire(job)));
       last = running.length === batch ? running.at(-1) : undefined;
     } while (last);
   }
@@ -101,25 +106,29 @@ export class Sweeper {
   /**
    * Removes input, output and logs of what ended `retentionSeconds` ago or earlier; 0 keeps all. A call takes up a
    * bounded number, so that requests come in between; the next goes on.
+   * @param rounds groups of jobs that it takes up
+   * @returns whether there may be more of them
    */
-  async removeOldData(): Promise<void> {
+  async removeOldData(rounds: number = removalRounds): Promise<boolean> {
     const { flow, now, retentionSeconds = 0 } = this.#parts;
-    if (retentionSeconds === 0) return;
-    for (let round = 0; round < removalRounds; round += 1) {
+    if (retentionSeconds === 0) return false;
+    for (let round = 0; round < rounds; round += 1) {
       const jobs = await flow.jobs.retention.withData(now() - retentionSeconds * 1000 + 1, removalBatch);
       if (jobs.length > 0) await flow.jobs.retention.removeData(jobs);
-      if (jobs.length < removalBatch) return;
+      if (jobs.length < removalBatch) return false;
       await turn();
     }
+    return true;
   }
 
   /** Removes files that no result names, such as those of attempts that were lost. Bounded, as is `removeOldData`. */
-  async removeLostFiles(): Promise<void> {
+  async removeLostFiles(rounds: number = removalRounds): Promise<boolean> {
     const { flow, now } = this.#parts;
-    for (let round = 0; round < removalRounds; round += 1) {
-      if ((await flow.jobs.placedFiles.settle(now())) < settleBatch) return;
+    for (let round = 0; round < rounds; round += 1) {
+      if ((await flow.jobs.placedFiles.settle(now())) < settleBatch) return false;
       await turn();
     }
+    return true;
   }
 
   /** Looks every `deadlineMs` for deadlines and old data, every `repairMs` for the rest. Returns a function that stops it. */
@@ -181,8 +190,8 @@ function hasIdleInstance(state: PoolState | undefined, now: number): boolean {
  * Runs `work` again and again, never twice at once; a failure is logged and the next turn comes all the same.
  * @returns a function that stops it, and resolves when nothing of it runs
  */
-export function repeat(everyMs: number, work: () => Promise<void>, logger: Logger): () => Promise<void> {
-  let running: Promise<void> | undefined;
+export function repeat(everyMs: number, work: () => Promise<unknown>, logger: Logger): () => Promise<void> {
+  let running: Promise<unknown> | undefined;
   const timer = setInterval(() => {
     running ??= work()
       .catch((error: unknown) => logger.error({ err: error }, 'sweep failed'))

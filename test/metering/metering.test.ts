@@ -73,6 +73,15 @@ describe('metering', () => {
     expect(await new Pools(table).runSeconds('local/model@cpu')).toEqual([2]);
   });
 
+  it('goes on from a run count of the release before, which was put and not added to', async () => {
+    const item = { pk: 'MODEL#local/model', sk: 'RUNS', data: toStored({ count: 41 }) };
+    await table.write([{ op: 'put', item }]);
+
+    await createMetering(table).handle([change(ended(), undefined)]);
+
+    expect(await new Models(table).runCount('local/model')).toBe(42);
+  });
+
   it('takes jobs of as many models and pools as there are', async () => {
     const jobs = Array.from({ length: 120 }, (_, at) =>
       ended({ model: `local/m${at}`, pool: `local/m${at}@cpu` }),
@@ -112,7 +121,10 @@ describe('metering', () => {
           const counts = await Promise.all(
             [0, 1, 2].map(async (index) => new Models(fresh).runCount(`local/model-${index}`)),
           );
+          const counters = await new Usage(fresh).counters('local', '2026-11');
           await fresh.close();
+          const total = counters.find(({ of }) => of === 'TOTAL')?.sums.costMicroUsd ?? 0;
+          expect(total).toBe(200 * delivered.size);
           expect(new Set(records.map(({ id }) => id)).size).toBe(delivered.size);
           expect(counts.reduce((sum, count) => sum + count, 0)).toBe(delivered.size);
         },

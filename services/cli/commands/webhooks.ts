@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { usageError } from '../failure.ts';
 import { print } from '../terminal.ts';
+import { readTime } from '../times.ts';
 import { addServerOptions, connect, type ServerOptions } from './server-options.ts';
 
 const deliveryAnswer = z.looseObject({
@@ -25,8 +26,6 @@ type DeliveryAnswer = z.infer<typeof deliveryAnswer>;
 
 const pageAnswer = z.looseObject({ next: z.string().nullable(), results: z.array(deliveryAnswer) });
 const countAnswer = z.looseObject({ redelivered: z.number() });
-
-const unitSeconds = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
 interface Options extends ServerOptions {
   readonly json?: boolean;
@@ -105,7 +104,8 @@ async function redeliver(
 ): Promise<void> {
   if ((id === undefined) === (options.since === undefined))
     throw usageError('Name one delivery, or a time: npx mimeo webhooks redeliver --since 2h');
-  const since = options.since === undefined ? undefined : readSince(options.since, Date.now());
+  const since =
+    options.since === undefined ? undefined : new Date(readTime(options.since, Date.now())).toISOString();
   const client = await connect(options);
   if (id !== undefined) {
     const path = `/webhooks/deliveries/${encodeURIComponent(id)}/redeliver`;
@@ -123,15 +123,4 @@ function line({ id, state, event, url, created_at, attempts }: DeliveryAnswer): 
   const last = attempts.at(-1);
   const outcome = last === undefined ? 'not tried yet' : (last.error ?? `${last.status} in ${last.ms} ms`);
   return [created_at, state.padEnd(9), event.padEnd(9), id, url, outcome].join('  ');
-}
-
-/** @returns an ISO 8601 time */
-function readSince(text: string, nowMs: number): string {
-  const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const time =
-    count === undefined
-      ? Date.parse(text)
-      : nowMs - Number(count) * 1000 * unitSeconds[unit as keyof typeof unitSeconds];
-  if (Number.isNaN(time)) throw usageError(`"${text}" is no time: write 30m, 2h, 1d or an ISO 8601 time.`);
-  return new Date(time).toISOString();
 }

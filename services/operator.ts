@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Accounts } from './data/accounts.ts';
+import { isWebhookChange } from './data/deliveries.ts';
+import { isEndedJob } from './data/jobs.ts';
+import { type LedgerReport, verifyLedger } from './metering/ledger.ts';
+import type { Table } from './ports/table/port.ts';
+
+export type { LedgerDifference, LedgerReport } from './metering/ledger.ts';
+
+/** The state that an operator works on: that of one machine, or a table in the cloud. */
+export type OperatedStore = { readonly home: string } | { readonly tableName: string };
+
+/** The account that everything on one machine belongs to; releases that did not list accounts made it. */
+const localAccount = 'local';
+
+/**
+ * Verifies the ledger of a store, whose platform may be running.
+ * @param options `account`: only this one; `since`: epoch ms, see `LedgerOptions`
+ * @throws Error whose message says what is wrong and how to mend it
+ */
+export async function verifyLedgerOf(
+  store: OperatedStore,
+  options: { readonly account?: string; readonly since?: number; readonly repair?: boolean },
+): Promise<LedgerReport> {
+  const table = await openOperatedTable(store);
+  try {
+    const accounts = options.account === undefined ? await accountsOf(store, table) : [options.account];
+    return await verifyLedger({ ...options, table, accounts, now: Date.now });
+  } finally {
+    await table.close();
+  }
+}
+
+async function accountsOf(store: OperatedStore, table: Table): Promise<readonly string[]> {
+  const names = await new Accounts(table).names();
+  return 'home' in store ? [...new Set([localAccount, ...names])] : names;
+}
+
+/** @throws Error whose message says what is wrong and how to mend it */
+async function openOperatedTable(store: OperatedStore): Promise<Table> {
+  // Cursors live no longer than the command.
+  const cursorKey = randomBytes(32);
+  if ('tableName' in store) {
+    const { createDynamoClient, createDynamoTable } = await import('./ports/table/dynamodb.ts');
+    return createDynamoTable({ client: createDynamoClient(), tableName: store.tableName, cursorKey });
+  }
+  const path = join(store.home, 'mimeo.db');
+  if (!existsSync(path)) {
+    throw new Error(
+      `There is no ${path}. Name the folder of the server's state with --home or MIMEO_HOME, or a table with --table.`,
+    );
+  }
+  const { openSqliteTable } = await import('./ports/table/sqlite.ts');
+  const recordsChange = (item: Parameters<typeof isEndedJob>[0]) => isEndedJob(item) || isWebhookChange(item);
+  return openSqliteTable({ path, cursorKey, recordsChange, feedImages: 'new' });
+}

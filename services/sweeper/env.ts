@@ -1,0 +1,22 @@
+import { z } from 'zod';
+import { cloudVariables, describeVariable, logVariables } from '../core/cloud-variables.ts';
+import { parseEnvironment } from '../core/environment.ts';
+
+const schema = z.object({
+  ...cloudVariables,
+  ...logVariables,
+  /** The queue of deliveries to be tried. */
+  MIMEO_WEBHOOK_QUEUE_URL: z.url({ protocol: /^https?$/ }),
+  /** Input, output and logs of a prediction are removed so long after its end; 0 keeps them. */
+  MIMEO_RETENTION_SECONDS: z.coerce.number().int().nonnegative().default(3600),
+});
+export type SweeperEnv = z.infer<typeof schema>;
+
+/** @throws Error with a line for each mistake */
+export function parseSweeperEnv(env: NodeJS.ProcessEnv): SweeperEnv {
+  return parseEnvironment(schema, env, describeVariable(env));
+}
+
+/** What its schedules send: nothing for a round, each minute, and `ledger`, each day, to verify the last days' ledger. */
+export const sweeperEventSchema = z.object({ task: z.enum(['round', 'ledger']).default('round') });
+export type SweeperEvent = z.input<typeof sweeperEventSchema>;

@@ -1,0 +1,83 @@
+import type { Context } from 'aws-lambda';
+import { pino } from 'pino';
+import { openCloud } from '../cloud.ts';
+import { Accounts } from '../data/accounts.ts';
+import { Deliveries } from '../data/deliveries.ts';
+import { Files } from '../data/files.ts';
+import { JobFlow } from '../data/job-flow.ts';
+import { Jobs } from '../data/jobs.ts';
+import { Pools } from '../data/pools.ts';
+import { verifyLedger } from '../metering/ledger.ts';
+import { createSqsClient } from '../ports/queue/sqs.ts';
+import { createSqsSender } from '../ports/queue/sqs-sender.ts';
+import { hintOverdue } from '../webhooks/queued.ts';
+import { Sweeper } from './app.ts';
+import { parseSweeperEnv, type SweeperEvent, sweeperEventSchema } from './env.ts';
+import { sweepRound } from './round.ts';
+
+/** What is under way when the time is up, and the line about it, take no longer than this. */
+const marginMs = 8000;
+/** Hints that one round sends for webhooks. */
+const mostHints = 500;
+/** Jobs of these days are verified. */
+const verifiedMs = 2 * 24 * 3_600_000;
+
+const env = parseSweeperEnv(process.env);
+const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'sweeper' } });
+const { table, queue, objects, channel } = await openCloud(env, logger);
+const now = Date.now;
+const jobs = new Jobs(table, objects);
+const flow = new JobFlow({ jobs, queue, channel });
+const pools = new Pools(table);
+const retentionSeconds = env.MIMEO_RETENTION_SECONDS;
+const sender = createSqsSender({ client: createSqsClient(), queueUrl: env.MIMEO_WEBHOOK_QUEUE_URL });
+const deliveries = new Deliveries(table);
+const parts = {
+  sweeper: new Sweeper({ flow, pools, now, retentionSeconds, logger }),
+  table,
+  flow,
+  pools,
+  files: new Files(table),
+  objects,
+  queue,
+  hintWebhooks: async () => hintOverdue({ deliveries, jobs, now, sender }, mostHints),
+  now,
+  logger,
+};
+
+/**
+ * The Lambda function that a schedule calls each minute, and another one each day for the ledger.
+ * @returns what it did, for who calls it by hand
+ */
+export async function handler(
+  event: SweeperEvent,
+  context: Pick<Context, 'getRemainingTimeInMillis'>,
+): Promise<object> {
+  const endsAt = now() + context.getRemainingTimeInMillis() - marginMs;
+  const { task } = sweeperEventSchema.parse(event);
+  return task === 'ledger' ? await verify(endsAt) : await sweep(endsAt);
+}
+
+async function sweep(endsAt: number): Promise<object> {
+  const startedAt = now();
+  const report = await sweepRound(parts, endsAt);
+  logger.info({ ...report, ms: now() - startedAt }, 'swept');
+  // So that the function counts as failed, for alarms.
+  if (report.failed.length > 0) throw new Error(`Parts of the sweep failed: ${report.failed.join(', ')}`);
+  return report;
+}
+
+async function verify(endsAt: number): Promise<object> {
+  const accounts = await new Accounts(table).names();
+  const { differences, ...report } = await verifyLedger({
+    table,
+    accounts,
+    now,
+    since: now() - verifiedMs,
+    isTimeUp: () => now() >= endsAt,
+  });
+  const seen = { ...report, differences: differences.length };
+  if (differences.length === 0) logger.info(seen, 'the ledger was verified');
+  else logger.error({ ...seen, first: differences[0] }, 'the ledger differs: npx mimeo ledger verify');
+  return seen;
+}
