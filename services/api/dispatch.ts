@@ -220,6 +220,9 @@ export class Dispatch {
       if (event.index < followed.chunks) return;
       followed.chunks = event.index + 1;
       followed.logEvents = 0;
+    } else if (event.place) {
+      followed.chunks = event.place.chunk;
+      followed.logEvents = event.place.log;
     } else {
       followed.logEvents += 1;
     }
