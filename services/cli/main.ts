@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import { accountsCommand } from './commands/accounts.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
 import { ledgerCommand } from './commands/ledger.ts';
@@ -10,6 +11,7 @@ import { psCommand } from './commands/ps.ts';
 import { pushCommand } from './commands/push.ts';
 import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
+import { tokensCommand } from './commands/tokens.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { CliError, exitCodes } from './failure.ts';
 import { say } from './terminal.ts';
@@ -60,6 +62,8 @@ const commands = [
   logsCommand,
   rmCommand,
   webhooksCommand,
+  accountsCommand,
+  tokensCommand,
   ledgerCommand,
   doctorCommand,
 ];
