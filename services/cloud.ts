@@ -10,6 +10,8 @@ import type {
 } from './core/cloud-variables.ts';
 import type { Channel } from './ports/channel/port.ts';
 import { connectValkeyChannel } from './ports/channel/valkey.ts';
+import type { Limits } from './ports/limits/port.ts';
+import { connectValkeyLimits } from './ports/limits/valkey.ts';
 import type { Objects } from './ports/objects/port.ts';
 import { type CloudFrontSigner, createS3Client, createS3Objects } from './ports/objects/s3.ts';
 import type { Queue } from './ports/queue/port.ts';
@@ -67,6 +69,10 @@ export function openObjects(env: Variables<typeof objectsVariables>): Objects {
     bucket: env.MIMEO_BUCKET,
     cloudFront: cloudFrontOf(env),
   });
+}
+
+export async function openLimits(env: Variables<typeof channelVariables>, logger: Logger): Promise<Limits> {
+  return await connectValkeyLimits({ url: env.MIMEO_CHANNEL_URL, logger });
 }
 
 export async function openChannel(env: Variables<typeof channelVariables>, logger: Logger): Promise<Channel> {

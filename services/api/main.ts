@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { openCloud } from '../cloud.ts';
+import { openCloud, openLimits } from '../cloud.ts';
 import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
 import { wantsTraces } from '../core/trace.ts';
@@ -9,6 +9,7 @@ import { createApi } from './app.ts';
 import { type ApiEnvironment, parseApiEnv } from './env.ts';
 import type { SourceBuilder } from './routes/versions-push.ts';
 import { serveApi } from './server.ts';
+import { SharedConcurrency } from './shared-concurrency.ts';
 
 /** In a table that bills each read a director is answered at once after a pause, and then this often at most. */
 const demandSpacingMs = 500;
@@ -36,12 +37,15 @@ async function main(): Promise<void> {
   const cloud = await openCloud(env, logger);
   const { table, queue, channel, objects } = cloud;
   const webhookTargets = { allowHttp: env.MIMEO_WEBHOOK_PRIVATE, allowPrivate: env.MIMEO_WEBHOOK_PRIVATE };
+  const flow = new JobFlow({ jobs: new Jobs(table, objects), queue, channel });
+  const limits = await openLimits(env, logger);
+  const most = env.MIMEO_MAX_CONCURRENT_PER_ACCOUNT;
   const api = await createApi({
     table,
     queue,
     channel,
     objects,
-    flow: new JobFlow({ jobs: new Jobs(table, objects), queue, channel }),
+    flow,
     hardware: new HardwareCatalogue(env.MIMEO_PRICES),
     builder: noBuilder,
     maxSourceBytes: 0,
@@ -53,6 +57,8 @@ async function main(): Promise<void> {
     logger,
     demandSpacingMs,
     limits: limitsOf(env),
+    sharedLimits: limits,
+    concurrency: most > 0 ? new SharedConcurrency(most, limits, flow) : undefined,
     corsOrigins: env.MIMEO_CORS_ORIGINS,
     traces,
   });
@@ -71,6 +77,7 @@ async function main(): Promise<void> {
     logger.info({ signal }, 'the api is leaving');
     await server.drain();
     await traces?.close();
+    await limits.close();
     await cloud.close();
     process.exit(0);
   };
