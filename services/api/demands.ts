@@ -66,9 +66,13 @@ export class Demands {
   }
 
   async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
-    const [queued, running, oldest, runSeconds] = await Promise.all([
+    const [queued, running] = await Promise.all([
       this.#flow.jobs.count(pool.id, 'queued', countLimit),
       this.#flow.jobs.count(pool.id, 'running', countLimit),
+    ]);
+    // Most pools have nothing to do at most times, and each read has its price.
+    if (queued + running === 0) return { pool, queued, running, oldestQueuedAt: null, runSeconds: [] };
+    const [oldest, runSeconds] = await Promise.all([
       this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }),
       this.#pools.runSeconds(pool.id),
     ]);

@@ -12,7 +12,7 @@ import { serveApi } from './server.ts';
 import { SharedConcurrency } from './shared-concurrency.ts';
 
 /** In a table that bills each read a director is answered at once after a pause, and then this often at most. */
-const demandSpacingMs = 500;
+const demandSpacingMs = 1000;
 
 /** Nothing is built in the cloud: versions come from images. */
 const noBuilder: SourceBuilder = {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startCloud, type TestCloud } from '../support/cloud.ts';
-import { type Distribution, startDistribution } from '../support/cloudfront.ts';
+import { type Distribution, readOrigin, startDistribution } from '../support/cloudfront.ts';
 import { pythonClient } from '../support/python-client.ts';
 
 const run = promisify(execFile);
@@ -51,7 +51,7 @@ it('an output file is stored by the runner at S3, not through the api, and its U
     { prefer: 'wait' },
   );
   const { pathname } = new URL(created.output);
-  const stored = await fetch(`${distribution.origin}${pathname}`);
+  const stored = await readOrigin(distribution.origin, pathname);
 
   expect(await stored.text()).toBe('bytes');
   expect(stored.headers.get('content-type')).toMatch(/^text\/plain/);
