@@ -138,6 +138,32 @@ describe('two api processes are one platform', () => {
     expect(new Set(made.map(({ id }) => id)).size).toBe(100);
   });
 
+  it('a rate and a concurrency that are limited are counted on both together', async () => {
+    const limited = { MIMEO_RATE_REQUESTS: '5', MIMEO_MAX_CONCURRENT_PER_ACCOUNT: '2' };
+    const [one, two] = [await cloud.startApi(limited), await cloud.startApi(limited)];
+    cloud.balance([a, b]);
+    const token = await cloud.addToken('busy');
+    const asked = [one, two, one, two, one, two, one];
+    const statuses: number[] = [];
+    for (const api of asked) statuses.push((await on(api, token).call('GET', '/account')).status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(5);
+
+    const create = async (api: ApiProcess) =>
+      on(api).call('POST', '/models/local/sleeper/predictions', { input: { seconds: 60 } });
+    const made = [await create(one), await create(two), await create(one)];
+    expect(made.map(({ status }) => status)).toEqual([201, 201, 429]);
+    const [first, second] = (await Promise.all(made.slice(0, 2).map((each) => each.json()))) as {
+      id: string;
+    }[];
+    await on(two).json('POST', `/predictions/${first?.id}/cancel`);
+    const another = await create(one);
+    expect(another.status).toBe(201);
+    for (const { id } of [second, (await another.json()) as { id: string }].filter(
+      (one) => one !== undefined,
+    ))
+      await on(a).json('POST', `/predictions/${id}/cancel`);
+  });
+
   it('a token that was revoked at the table opens neither within 30 s', { timeout: 90_000 }, async () => {
     const token = await cloud.addToken('guest');
     for (const api of [a, b]) expect((await on(api, token).call('GET', '/account')).status).toBe(200);
