@@ -19,6 +19,18 @@ import { createSqsClient, createSqsQueue } from './ports/queue/sqs.ts';
 import { createDynamoClient, createDynamoTable } from './ports/table/dynamodb.ts';
 import type { Table } from './ports/table/port.ts';
 
+/** An emulated cloud is one process, and answers in its own time. */
+const patient = {
+  httpAgent: { keepAlive: true, maxSockets: 5000 },
+  connectionTimeout: 15_000,
+  requestTimeout: 40_000,
+  throwOnRequestTimeout: true,
+};
+
+function isEmulated(): boolean {
+  return process.env.AWS_ENDPOINT_URL !== undefined;
+}
+
 /** The stores of a platform in the cloud. */
 export interface Cloud {
   readonly table: Table;
@@ -47,7 +59,7 @@ export async function openCloud(env: Variables<typeof cloudVariables>, logger: L
 /** Only the table, for what needs no more. */
 export function openTable(env: Variables<typeof tableVariables & typeof signingKeyVariables>): Table {
   return createDynamoTable({
-    client: createDynamoClient(),
+    client: createDynamoClient(isEmulated() ? { requestHandler: patient } : {}),
     tableName: env.MIMEO_TABLE,
     cursorKey: env.MIMEO_SIGNING_KEY,
   });
@@ -55,17 +67,16 @@ export function openTable(env: Variables<typeof tableVariables & typeof signingK
 
 export function openQueue(env: Variables<typeof queueVariables>): Queue {
   return createSqsQueue({
-    client: createSqsClient(),
+    client: createSqsClient(isEmulated() ? { requestHandler: patient } : {}),
     prefix: env.MIMEO_QUEUE_PREFIX,
     deadLetterArn: env.MIMEO_DEAD_LETTER_ARN,
   });
 }
 
 export function openObjects(env: Variables<typeof objectsVariables>): Objects {
-  // An emulated S3 has no name for each bucket.
-  const forcePathStyle = process.env.AWS_ENDPOINT_URL !== undefined;
   return createS3Objects({
-    client: createS3Client({ forcePathStyle }),
+    // An emulated S3 has no name for each bucket.
+    client: createS3Client({ forcePathStyle: isEmulated() }),
     bucket: env.MIMEO_BUCKET,
     cloudFront: cloudFrontOf(env),
   });

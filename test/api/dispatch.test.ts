@@ -35,7 +35,8 @@ it('events of one job, told to two processes in turn, have ids of their own, in 
     { type: 'logs', text: 'd', place: { chunk: 1, log: 2 } },
     { type: 'output', index: 1, chunk: 'y' },
   ];
-  for (const [at, event] of events.entries()) await runners[at % 2]?.report({ id, attempt, events: [event] });
+  for (const [at, event] of events.entries())
+    await (at % 2 === 0 ? one : two).report({ id, attempt, events: [event] });
   // One whose answer was lost is sent again, to the other process.
   await one.report({ id, attempt, events: events.slice(-2) });
 
