@@ -10,12 +10,26 @@ import type {
 } from './core/cloud-variables.ts';
 import type { Channel } from './ports/channel/port.ts';
 import { connectValkeyChannel } from './ports/channel/valkey.ts';
+import type { Limits } from './ports/limits/port.ts';
+import { connectValkeyLimits } from './ports/limits/valkey.ts';
 import type { Objects } from './ports/objects/port.ts';
 import { type CloudFrontSigner, createS3Client, createS3Objects } from './ports/objects/s3.ts';
 import type { Queue } from './ports/queue/port.ts';
 import { createSqsClient, createSqsQueue } from './ports/queue/sqs.ts';
 import { createDynamoClient, createDynamoTable } from './ports/table/dynamodb.ts';
 import type { Table } from './ports/table/port.ts';
+
+/** An emulated cloud is one process, and answers in its own time. */
+const patient = {
+  httpAgent: { keepAlive: true, maxSockets: 5000 },
+  connectionTimeout: 15_000,
+  requestTimeout: 40_000,
+  throwOnRequestTimeout: true,
+};
+
+function isEmulated(): boolean {
+  return process.env.AWS_ENDPOINT_URL !== undefined;
+}
 
 /** The stores of a platform in the cloud. */
 export interface Cloud {
@@ -45,7 +59,7 @@ export async function openCloud(env: Variables<typeof cloudVariables>, logger: L
 /** Only the table, for what needs no more. */
 export function openTable(env: Variables<typeof tableVariables & typeof signingKeyVariables>): Table {
   return createDynamoTable({
-    client: createDynamoClient(),
+    client: createDynamoClient(isEmulated() ? { requestHandler: patient } : {}),
     tableName: env.MIMEO_TABLE,
     cursorKey: env.MIMEO_SIGNING_KEY,
   });
@@ -53,20 +67,23 @@ export function openTable(env: Variables<typeof tableVariables & typeof signingK
 
 export function openQueue(env: Variables<typeof queueVariables>): Queue {
   return createSqsQueue({
-    client: createSqsClient(),
+    client: createSqsClient(isEmulated() ? { requestHandler: patient } : {}),
     prefix: env.MIMEO_QUEUE_PREFIX,
     deadLetterArn: env.MIMEO_DEAD_LETTER_ARN,
   });
 }
 
 export function openObjects(env: Variables<typeof objectsVariables>): Objects {
-  // An emulated S3 has no name for each bucket.
-  const forcePathStyle = process.env.AWS_ENDPOINT_URL !== undefined;
   return createS3Objects({
-    client: createS3Client({ forcePathStyle }),
+    // An emulated S3 has no name for each bucket.
+    client: createS3Client({ forcePathStyle: isEmulated() }),
     bucket: env.MIMEO_BUCKET,
     cloudFront: cloudFrontOf(env),
   });
+}
+
+export async function openLimits(env: Variables<typeof channelVariables>, logger: Logger): Promise<Limits> {
+  return await connectValkeyLimits({ url: env.MIMEO_CHANNEL_URL, logger });
 }
 
 export async function openChannel(env: Variables<typeof channelVariables>, logger: Logger): Promise<Channel> {

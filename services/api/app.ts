@@ -16,6 +16,7 @@ import { Models } from '../data/models.ts';
 import { Pools } from '../data/pools.ts';
 import { WebhookSecrets } from '../data/webhook-secrets.ts';
 import type { Channel } from '../ports/channel/port.ts';
+import type { Limits } from '../ports/limits/port.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
 import type { RegistryAccess } from '../ports/registry/port.ts';
@@ -23,7 +24,7 @@ import type { Table } from '../ports/table/port.ts';
 import type { Traces } from '../ports/traces/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
 import { Catalogue } from './catalogue.ts';
-import { Concurrency } from './concurrency.ts';
+import { Concurrency, type ConcurrencyLimit } from './concurrency.ts';
 import { Dispatch } from './dispatch.ts';
 import { FileUploads } from './file-uploads.ts';
 import { FleetTokens } from './fleet-tokens.ts';
@@ -78,8 +79,14 @@ export interface ApiParts {
   readonly signingKey: Buffer;
   readonly now: () => number;
   readonly logger: Logger;
+  /** Least time between two looks at all pools for a director. @default 0 */
+  readonly demandSpacingMs?: number;
   /** @default none */
   readonly limits?: ApiLimits;
+  /** Where rates are counted; without, they are not limited. */
+  readonly sharedLimits?: Limits;
+  /** Given where several processes hold accounts to their concurrency together. */
+  readonly concurrency?: ConcurrencyLimit;
   /** Origins of web pages that may call the API; `*` for all. @default none */
   readonly corsOrigins?: readonly string[];
   /** Whether `/metrics` needs no token, as where only this machine can reach it. @default false */
@@ -112,12 +119,21 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const catalogue = new Catalogue(models);
   const examples = new Examples(table, flow.jobs);
   const fleetTokens = new FleetTokens(signingKey, now);
-  const dispatch = new Dispatch({ flow, pools, queue: parts.queue, channel, objects, now });
+  const dispatch = new Dispatch({
+    flow,
+    pools,
+    queue: parts.queue,
+    channel,
+    objects,
+    now,
+    demandSpacingMs: parts.demandSpacingMs,
+  });
   await dispatch.start();
   const { concurrentPerAccount, queuedPerPool } = parts.limits ?? {};
-  const concurrency = concurrentPerAccount ? new Concurrency(concurrentPerAccount) : undefined;
-  await concurrency?.follow(flow, pools);
-  const rates = new RateLimiter(parts.limits ?? {}, now);
+  const own = concurrentPerAccount && !parts.concurrency ? new Concurrency(concurrentPerAccount) : undefined;
+  await own?.follow(flow, pools);
+  const concurrency = parts.concurrency ?? own;
+  const rates = new RateLimiter(parts.limits ?? {}, parts.sharedLimits);
   const predictions = new Predictions({
     flow,
     pools,
@@ -235,7 +251,7 @@ function allowOrigins(origins: readonly string[]): MiddlewareHandler<ApiEnv> {
 function limitRate(rates: RateLimiter): MiddlewareHandler<ApiEnv> {
   return async (context, next) => {
     const isPrediction = context.req.method === 'POST' && context.req.path.endsWith('/predictions');
-    const headers = rates.admit(context.get('caller').token, isPrediction);
+    const headers = await rates.admit(context.get('caller').token, isPrediction);
     for (const name in headers) context.header(name, headers[name]);
     await next();
   };

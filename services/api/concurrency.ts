@@ -3,6 +3,13 @@ import type { Job } from '../core/job.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Pools } from '../data/pools.ts';
 
+/** Holds each account to a number of predictions that wait or run. */
+export interface ConcurrencyLimit {
+  /** Takes a place for a job, which is given back by `leave`. @throws ProblemError `concurrency_limited` */
+  enter(account: string, job: string): void | Promise<void>;
+  leave(account: string, job: string): void;
+}
+
 /** Jobs that are looked at together when the count begins. */
 const batch = 1000;
 
@@ -10,7 +17,7 @@ const batch = 1000;
  * How many predictions of each account wait or run. Exact where one process makes all changes of jobs, as on one
  * machine; it begins with a look at what is unfinished and follows each creation and each end from then on.
  */
-export class Concurrency {
+export class Concurrency implements ConcurrencyLimit {
   readonly #limit: number;
   readonly #counts = new Map<string, number>();
 
@@ -39,12 +46,7 @@ export class Concurrency {
       this.#change(account, 1);
       return;
     }
-    throw new ProblemError(
-      'concurrency_limited',
-      `The account ${account} has ${this.#limit} predictions that wait or run, as many as it may. ` +
-        'Wait for one to end, or cancel one.',
-      { 'retry-after': '1' },
-    );
+    throw tooMany(account, this.#limit);
   }
 
   leave(account: string): void {
@@ -56,4 +58,13 @@ export class Concurrency {
     if (count > 0) this.#counts.set(account, count);
     else this.#counts.delete(account);
   }
+}
+
+export function tooMany(account: string, limit: number): ProblemError {
+  return new ProblemError(
+    'concurrency_limited',
+    `The account ${account} has ${limit} predictions that wait or run, as many as it may. ` +
+      'Wait for one to end, or cancel one.',
+    { 'retry-after': '1' },
+  );
 }

@@ -21,6 +21,8 @@ export class Demands {
   readonly #pools: Pools;
   readonly #channel: Channel;
   readonly #now: () => number;
+  readonly #spacingMs: number;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #demandChanged = true;
   #demandWaiters = new Set<() => void>();
   readonly #runSeconds = new Map<string, { readonly seconds: readonly number[]; readonly readAt: number }>();
@@ -30,11 +32,14 @@ export class Demands {
     readonly pools: Pools;
     readonly channel: Channel;
     readonly now: () => number;
+    /** Least time between two looks: each reads a dozen times for each pool. @default 0 */
+    readonly demandSpacingMs?: number;
   }) {
     this.#flow = parts.flow;
     this.#pools = parts.pools;
     this.#channel = parts.channel;
     this.#now = parts.now;
+    this.#spacingMs = parts.demandSpacingMs ?? 0;
   }
 
   /** Listens for wake-ups; call once before the first director asks. */
@@ -49,6 +54,9 @@ export class Demands {
   /** What the pools want, once that may have changed. */
   async next(waitSeconds: number, signal?: AbortSignal): Promise<Demand> {
     if (!this.#demandChanged) await this.#demandChange(waitSeconds, signal);
+    const spacingMs = this.#lookedAt + this.#spacingMs - performance.now();
+    if (spacingMs > 0) await longPoll(spacingMs / 1000, signal).ended;
+    this.#lookedAt = performance.now();
     this.#demandChanged = false;
     const pools = await this.#pools.active(this.#now());
     const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));
@@ -63,13 +71,16 @@ export class Demands {
   }
 
   async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
-    const [queued, running, runSeconds] = await Promise.all([
+    const [queued, running] = await Promise.all([
       this.#flow.jobs.count(pool.id, 'queued', countLimit),
       this.#flow.jobs.count(pool.id, 'running', countLimit),
+    ]);
+    // Most pools have nothing to do at most times, and each read has its price.
+    if (queued + running === 0) return { pool, queued, running, oldestQueuedAt: null, runSeconds: [] };
+    const [oldest, runSeconds] = await Promise.all([
+      queued > 0 ? this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }) : [],
       this.#runSecondsOf(pool.id),
     ]);
-    // Each look is paid for in the cloud, and most find nobody waiting.
-    const oldest = queued > 0 ? await this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }) : [];
     return {
       pool,
       queued,

@@ -69,6 +69,8 @@ export class Dispatch {
     channel: Channel;
     objects: Objects;
     now: () => number;
+    /** See `Demands`. */
+    demandSpacingMs?: number;
   }) {
     this.#flow = parts.flow;
     this.#queue = parts.queue;
@@ -225,6 +227,9 @@ export class Dispatch {
       if (event.index < followed.chunks) return;
       followed.chunks = event.index + 1;
       followed.logEvents = 0;
+    } else if (event.place) {
+      followed.chunks = event.place.chunk;
+      followed.logEvents = event.place.log;
     } else {
       followed.logEvents += 1;
     }

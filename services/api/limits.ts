@@ -1,9 +1,10 @@
 import { ProblemError } from '../core/errors.ts';
-import { type Bucket, type RateLimit, takeRequest } from '../core/rate-limit.ts';
-import { forgetBeyond, remember } from '../core/remembered.ts';
+import type { RateLimit } from '../core/rate-limit.ts';
+import { forgetBeyond } from '../core/remembered.ts';
+import type { Limits } from '../ports/limits/port.ts';
 
-/** Buckets that are remembered for each kind of request; the one that was full longest is forgotten first. */
-const rememberedBuckets = 10_000;
+/** Counts that are remembered; the oldest is forgotten first. */
+const rememberedCounts = 10_000;
 /** While a count is full it is counted anew this often. */
 const recountMs = 1000;
 
@@ -19,22 +20,22 @@ export interface ApiLimits {
   readonly queuedPerPool?: number;
 }
 
-/** Holds each token to its rates, as this process has seen it. */
+/** Holds each token to its rates. */
 export class RateLimiter {
   readonly #predictions: RateLimit | undefined;
   readonly #requests: RateLimit | undefined;
-  readonly #buckets = new Map<string, Bucket>();
-  readonly #now: () => number;
+  readonly #limits: Limits | undefined;
 
-  constructor({ predictionsPerMinute, requestsPerMinute }: ApiLimits, now: () => number) {
+  /** @param limits where requests are counted; without, none is limited */
+  constructor({ predictionsPerMinute, requestsPerMinute }: ApiLimits, limits: Limits | undefined) {
     this.#predictions = predictionsPerMinute ? { perMinute: predictionsPerMinute } : undefined;
     this.#requests = requestsPerMinute ? { perMinute: requestsPerMinute } : undefined;
-    this.#now = now;
+    this.#limits = limits;
   }
 
   /** Whether there is any limit at all. */
   get isOn(): boolean {
-    return (this.#predictions ?? this.#requests) !== undefined;
+    return this.#limits !== undefined && (this.#predictions ?? this.#requests) !== undefined;
   }
 
   /**
@@ -43,12 +44,11 @@ export class RateLimiter {
    * @returns headers for its answer
    * @throws ProblemError `rate_limited`, with the same headers and `Retry-After`
    */
-  admit(token: string, isPrediction: boolean): Readonly<Record<string, string>> {
+  async admit(token: string, isPrediction: boolean): Promise<Readonly<Record<string, string>>> {
     const limit = isPrediction ? this.#predictions : this.#requests;
-    if (!limit) return {};
+    if (!limit || !this.#limits) return {};
     const key = `${isPrediction ? 'predictions' : 'requests'} ${token}`;
-    const verdict = takeRequest(limit, this.#buckets.get(key), this.#now());
-    remember(this.#buckets, key, verdict.bucket, rememberedBuckets);
+    const verdict = await this.#limits.takeRequest(key, limit);
     const headers = {
       'ratelimit-limit': String(limit.perMinute),
       'ratelimit-remaining': String(verdict.remaining),
@@ -101,7 +101,7 @@ export class CappedCount {
     const most = Math.max(counted, grown);
     const fresh = { most: Math.min(this.#limit, most + 1), countedAt: now };
     this.#known.set(key, fresh);
-    forgetBeyond(this.#known, rememberedBuckets);
+    forgetBeyond(this.#known, rememberedCounts);
     return most < this.#limit;
   }
 }

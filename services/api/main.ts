@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { openCloud } from '../cloud.ts';
+import { openCloud, openLimits } from '../cloud.ts';
 import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
 import { wantsTraces } from '../core/trace.ts';
@@ -10,6 +10,10 @@ import { createApi } from './app.ts';
 import { type ApiEnvironment, parseApiEnv } from './env.ts';
 import type { SourceBuilder } from './routes/versions-push.ts';
 import { serveApi } from './server.ts';
+import { SharedConcurrency } from './shared-concurrency.ts';
+
+/** In a table that bills each read a director is answered at once after a pause, and then this often at most. */
+const demandSpacingMs = 1000;
 
 /** Nothing is built in the cloud: versions come from images. */
 const noBuilder: SourceBuilder = {
@@ -34,12 +38,16 @@ async function main(): Promise<void> {
   const cloud = await openCloud(env, logger);
   const { table, queue, channel, objects } = cloud;
   const webhookTargets = { allowHttp: env.MIMEO_WEBHOOK_PRIVATE, allowPrivate: env.MIMEO_WEBHOOK_PRIVATE };
+  const jobs = new Jobs(table, objects, { expireDataAfterSeconds: env.MIMEO_RETENTION_SECONDS });
+  const flow = new JobFlow({ jobs, queue, channel });
+  const limits = await openLimits(env, logger);
+  const most = env.MIMEO_MAX_CONCURRENT_PER_ACCOUNT;
   const api = await createApi({
     table,
     queue,
     channel,
     objects,
-    flow: new JobFlow({ jobs: new Jobs(table, objects), queue, channel }),
+    flow,
     hardware: new HardwareCatalogue(env.MIMEO_PRICES),
     builder: noBuilder,
     maxSourceBytes: 0,
@@ -54,7 +62,10 @@ async function main(): Promise<void> {
     signingKey: env.MIMEO_SIGNING_KEY,
     now: Date.now,
     logger,
+    demandSpacingMs,
     limits: limitsOf(env),
+    sharedLimits: limits,
+    concurrency: most > 0 ? new SharedConcurrency(most, limits, flow) : undefined,
     corsOrigins: env.MIMEO_CORS_ORIGINS,
     traces,
   });
@@ -73,6 +84,7 @@ async function main(): Promise<void> {
     logger.info({ signal }, 'the api is leaving');
     await server.drain();
     await traces?.close();
+    await limits.close();
     await cloud.close();
     process.exit(0);
   };

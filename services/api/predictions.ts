@@ -18,7 +18,7 @@ import type { Objects } from '../ports/objects/port.ts';
 import type { Durability, Value } from '../ports/table/port.ts';
 import { signCapability } from './capability.ts';
 import type { Runnable } from './catalogue.ts';
-import type { Concurrency } from './concurrency.ts';
+import type { ConcurrencyLimit } from './concurrency.ts';
 import { type Idempotency, idempotencyMismatch } from './idempotency.ts';
 import { CappedCount } from './limits.ts';
 import { withUrls } from './output-urls.ts';
@@ -65,7 +65,7 @@ interface Parts {
   /** Most predictions that wait for one pool; no limit where undefined or 0. */
   readonly queuedPerPool?: number;
   /** Given where accounts have a limit of predictions at a time. */
-  readonly concurrency?: Concurrency;
+  readonly concurrency?: ConcurrencyLimit;
 }
 
 /** What an account can do with predictions. */
@@ -213,14 +213,15 @@ export class Predictions {
    * @returns what takes its place back, should it not come to be
    * @throws ProblemError `queue_full` or `concurrency_limited`
    */
-  async #enter({ account, pool, model }: Job): Promise<(() => void) | undefined> {
+  async #enter({ account, id, pool, model }: Job): Promise<(() => void) | undefined> {
     const { concurrency, queuedPerPool } = this.#parts;
     if (this.#queues && !(await this.#queues.admit(pool))) {
       const detail = `${queuedPerPool} predictions wait for ${model} already, as many as may. Try again later.`;
       throw new ProblemError('queue_full', detail, { 'retry-after': '5' });
     }
-    concurrency?.enter(account);
-    return concurrency && (() => concurrency.leave(account));
+    if (!concurrency) return undefined;
+    await concurrency.enter(account, id);
+    return () => concurrency.leave(account, id);
   }
 
   /** Marks the pool as getting jobs, so that directors and the sweeper look at it. */

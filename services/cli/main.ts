@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import { accountsCommand } from './commands/accounts.ts';
 import { dlqCommand } from './commands/dlq.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
@@ -13,6 +14,7 @@ import { pushesCommand } from './commands/pushes.ts';
 import { registryCommand } from './commands/registry.ts';
 import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
+import { tokensCommand } from './commands/tokens.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { CliError, exitCodes } from './failure.ts';
 import { say } from './terminal.ts';
@@ -65,6 +67,8 @@ const commands = [
   logsCommand,
   rmCommand,
   webhooksCommand,
+  accountsCommand,
+  tokensCommand,
   ledgerCommand,
   dlqCommand,
   doctorCommand,

@@ -5,8 +5,15 @@ const otlpEndpoint = z
   .or(z.url({ protocol: /^https?$/ }))
   .optional();
 
+/** The same for the api, which settles when data expires, and the sweeper, which removes the rest. */
+export const retentionVariables = {
+  /** Input, output and logs of a prediction are removed so long after its end; 0 keeps them. */
+  MIMEO_RETENTION_SECONDS: z.coerce.number().int().nonnegative().default(3600),
+};
+
 /** What an operator sets of the api, wherever it runs. */
 export const apiVariables = {
+  ...retentionVariables,
   /** Predictions that a token may create a minute; 0 is no limit. */
   MIMEO_RATE_PREDICTIONS: z.coerce.number().int().nonnegative().default(0),
   /** Other requests that a token may send a minute; 0 is no limit. */

@@ -28,10 +28,16 @@ export function takeRequest({ perMinute }: RateLimit, bucket: Bucket | undefined
   const at = Math.max(before.at, now);
   const filled = Math.min(perMinute, before.left + (at - before.at) * perMs);
   const allowed = filled >= 1;
-  const left = allowed ? filled - 1 : filled;
+  return verdictOf({ perMinute }, { left: allowed ? filled - 1 : filled, at }, allowed);
+}
+
+/** What to tell of a bucket after one more request was asked for. */
+export function verdictOf({ perMinute }: RateLimit, bucket: Bucket, allowed: boolean): RateVerdict {
+  const perMs = perMinute / 60_000;
+  const { left } = bucket;
   return {
     allowed,
-    bucket: { left, at },
+    bucket,
     remaining: Math.floor(left),
     resetSeconds: Math.ceil((perMinute - left) / perMs / 1000),
     retrySeconds: left >= 1 ? 0 : Math.max(1, Math.ceil((1 - left) / perMs / 1000)),

@@ -1,7 +1,7 @@
 import type { Account, Token } from '../core/account.ts';
 import { hashToken } from '../core/ids.ts';
-import type { Table } from '../ports/table/port.ts';
-import { fromStored, toStored } from './stored.ts';
+import type { Item, Table } from '../ports/table/port.ts';
+import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** Accounts and the tokens that act for them. */
 export class Accounts {
@@ -44,9 +44,34 @@ export class Accounts {
 
   /** @param secret what its holder sends; only its hash is stored */
   async putToken(secret: string, token: Token): Promise<void> {
-    await this.#table.write([
-      { op: 'put', item: { pk: `TOKEN#${hashToken(secret)}`, sk: 'TOKEN', data: toStored(token) } },
-    ]);
+    await this.#table.write([{ op: 'put', item: tokenItem(`TOKEN#${hashToken(secret)}`, token) }]);
+  }
+
+  /** Tokens of an account, oldest first, revoked ones too; without those that a release wrote which did not list them. */
+  async tokens(account: string): Promise<readonly Token[]> {
+    return (await this.#tokenItems(account)).map((item) => fromStored<Token>(item));
+  }
+
+  /** Idempotent. @returns whether the account has such a token */
+  async revokeToken(account: string, id: string, at: number): Promise<boolean> {
+    const item = (await this.#tokenItems(account)).find(({ data }) => data.id === id);
+    if (!item) return false;
+    const token = fromStored<Token>(item);
+    if (token.revokedAt === null)
+      await this.#table.write([{ op: 'put', item: tokenItem(item.pk, { ...token, revokedAt: at }) }]);
+    return true;
+  }
+
+  async #tokenItems(account: string): Promise<readonly Item[]> {
+    const items: Item[] = [];
+    let cursor: string | undefined;
+    do {
+      const partition = { index: 'listing', pk: `TOKENS#${account}` } as const;
+      const page = await this.#table.query(partition, { limit: 1000, cursor });
+      items.push(...page.items);
+      cursor = page.next;
+    } while (cursor !== undefined);
+    return items;
   }
 
   /** The token of this secret, revoked or not. */
@@ -54,4 +79,9 @@ export class Accounts {
     const item = await this.#table.get({ pk: `TOKEN#${hashToken(secret)}`, sk: 'TOKEN' });
     return item && fromStored<Token>(item);
   }
+}
+
+function tokenItem(pk: string, token: Token): Item {
+  const listing = { pk: `TOKENS#${token.account}`, sk: `${timeKey(token.createdAt)}#${token.id}` };
+  return { pk, sk: 'TOKEN', data: toStored(token), keys: { listing } };
 }

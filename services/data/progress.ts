@@ -78,7 +78,9 @@ export async function readProgress(channel: Channel, job: Job): Promise<Progress
   subscription.close();
   const { events, gap } = subscription.replay;
   if (gap || events.length === 0) return undefined;
-  return collect(events.filter((event) => parsePlace(event.id)?.attempt === job.attempt));
+  const mine = events.filter((event) => parsePlace(event.id)?.attempt === job.attempt);
+  // A report whose answer was lost is sent again, perhaps to another process, which then publishes it once more.
+  return collect([...new Map(mine.map((event) => [`${event.id} ${event.data}`, event])).values()]);
 }
 
 function collect(events: readonly ChannelEvent[]): Progress {

@@ -25,6 +25,7 @@ import { startDirector } from '../director/app.ts';
 import { createMetering } from '../metering/app.ts';
 import { createMemoryChannel } from '../ports/channel/memory.ts';
 import { createProcessFleet } from '../ports/fleet/processes.ts';
+import { createMemoryLimits } from '../ports/limits/memory.ts';
 import { openFilesystemObjects } from '../ports/objects/filesystem.ts';
 import { openSqliteQueue } from '../ports/queue/sqlite.ts';
 import { openSqliteTable } from '../ports/table/sqlite.ts';
@@ -146,6 +147,7 @@ async function compose(
     now,
     logger,
     limits: limitsOf(env),
+    sharedLimits: createMemoryLimits(now),
     corsOrigins: env.MIMEO_CORS_ORIGINS,
     // Behind a public URL, others reach the loopback through whatever forwards to it.
     openMetrics: env.MIMEO_PUBLIC_URL === undefined,

@@ -24,8 +24,6 @@ const schema = z.object({
   /** A setup that takes longer than this has failed. */
   MIMEO_SETUP_TIMEOUT_SECONDS: seconds.default(600),
   ...apiVariables,
-  /** Input, output and logs of a prediction are removed so long after its end; 0 keeps them. */
-  MIMEO_RETENTION_SECONDS: z.coerce.number().int().nonnegative().default(3600),
   /** `full` survives a power cut, too, at the price of a disk flush for each write. */
   MIMEO_SQLITE_SYNCHRONOUS: z.enum(['normal', 'full']).default('normal'),
   /** Whether webhooks may call loopback and private addresses. */

@@ -35,6 +35,8 @@ export class Delivery {
   readonly #settled = Promise.withResolvers<void>();
   readonly #quietUntil: number;
   #leaseUntil: number;
+  /** Of what was sent last. */
+  #place = { chunk: 0, log: 0 };
   #sent = false;
   #underway = false;
   #flushing: NodeJS.Immediate | undefined;
@@ -113,7 +115,7 @@ export class Delivery {
 
   async #send(): Promise<void> {
     while (this.#queue.length > 0 && !this.#refused) {
-      const events = this.#queue.splice(0, maxEventsPerReport);
+      const events = this.#queue.splice(0, maxEventsPerReport).map((event) => this.#placed(event));
       const delivered = await this.#report(events);
       if (!delivered) {
         this.abandon();
@@ -123,6 +125,14 @@ export class Delivery {
       }
     }
     this.#underway = false;
+  }
+
+  /** Says of logs where they belong: each report of a job may reach another process of the control plane. */
+  #placed(event: RunnerEvent): RunnerEvent {
+    if (event.type === 'output') this.#place = { chunk: event.index + 1, log: 0 };
+    if (event.type !== 'logs') return event;
+    this.#place = { ...this.#place, log: this.#place.log + 1 };
+    return { ...event, place: this.#place };
   }
 
   /** False where the report was refused, or the lease ran out before anybody was there to take it. */

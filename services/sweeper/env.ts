@@ -1,14 +1,14 @@
 import { z } from 'zod';
+import { retentionVariables } from '../core/api-variables.ts';
 import { cloudVariables, describeVariable, logVariables } from '../core/cloud-variables.ts';
 import { parseEnvironment } from '../core/environment.ts';
 
 const schema = z.object({
   ...cloudVariables,
   ...logVariables,
+  ...retentionVariables,
   /** The queue of deliveries to be tried. */
   MIMEO_WEBHOOK_QUEUE_URL: z.url({ protocol: /^https?$/ }),
-  /** Input, output and logs of a prediction are removed so long after its end; 0 keeps them. */
-  MIMEO_RETENTION_SECONDS: z.coerce.number().int().nonnegative().default(3600),
 });
 export type SweeperEnv = z.infer<typeof schema>;
 

@@ -72,6 +72,37 @@ describe('a fleet token', () => {
   });
 });
 
+describe("a director's runners", () => {
+  const runnerToken = async (as: Parameters<typeof test.api.fleetTokens.mint>[0]) => {
+    const response = await test.api.app.request('/fleet/v1/runner-token', {
+      method: 'POST',
+      headers: {
+        ...bearer(test.api.fleetTokens.mint(as, 60)),
+        'content-type': 'application/json',
+        [protocolHeader]: String(protocolVersion),
+      },
+      body: JSON.stringify({ pool: 'local/other@cpu' }),
+    });
+    return {
+      status: response.status,
+      body: (await response.json()) as { token: string; lifeSeconds: number },
+    };
+  };
+
+  it('get tokens that open their own pool for an hour', async () => {
+    const { status, body } = await runnerToken({ role: 'director' });
+
+    expect(status).toBe(200);
+    expect(test.api.fleetTokens.verify(body.token)).toEqual({ role: 'runner', pool: 'local/other@cpu' });
+    test.clock.now += body.lifeSeconds * 1000;
+    expect(() => test.api.fleetTokens.verify(body.token)).toThrow('not valid');
+  });
+
+  it('are given none by asking themselves', async () => {
+    expect((await runnerToken(identity)).status).toBe(403);
+  });
+});
+
 describe('the protocol', () => {
   it.each([undefined, '0', '2', 'x'])('is not spoken in version %s', async (version) => {
     const response = await test.api.app.request('/fleet/v1/lease', {

@@ -240,7 +240,7 @@ export function describeNpmClient(start: StartPlatform): void {
       expect(await refusal(send('b'))).toMatchObject({ status: 422, body: { code: 'idempotency_mismatch' } });
     });
 
-    it('are listed by the page, newest first, each once', async () => {
+    it('are listed by the page, newest first, each once', { timeout: 240_000 }, async () => {
       const before = new Date().toISOString();
       const ids: string[] = [];
       for (let round = 0; round < 15; round += 1) {
@@ -373,8 +373,8 @@ export function describeNpmClient(start: StartPlatform): void {
         replicate.run(`local/noop:${'0'.repeat(64)}`, { input: {} }),
       ];
 
-      for (const call of calls)
-        expect(await refusal(call)).toMatchObject({ status: 404, body: { status: 404 } });
+      for (const refused of await Promise.all(calls.map(refusal)))
+        expect(refused).toMatchObject({ status: 404, body: { status: 404 } });
     });
 
     it('answers an input that does not fit with 422 and a line for each mistake', async () => {

@@ -61,15 +61,15 @@ export function describePythonBetaClient(start: StartPlatform): void {
 
     it('does not repeat what is refused for good', async () => {
       const program = `
-  import replicate
-  sent = []
-  client = replicate.Replicate(
-      http_client=replicate.DefaultHttpxClient(event_hooks={"request": [sent.append]})
-  )
-  try:
-      client.models.create(owner="local", name="noop", visibility="private", hardware="cpu")
-  except replicate.ConflictError:
-      print(len(sent))`;
+import replicate
+sent = []
+client = replicate.Replicate(
+    http_client=replicate.DefaultHttpxClient(event_hooks={"request": [sent.append]})
+)
+try:
+    client.models.create(owner="local", name="noop", visibility="private", hardware="cpu")
+except replicate.ConflictError:
+    print(len(sent))`;
 
       const { stdout } = await run(join(await pythonBetaClient(), 'python'), ['-c', program], {
         env: {
@@ -87,15 +87,15 @@ export function describePythonBetaClient(start: StartPlatform): void {
       const { url, token, stop } = await start({ MIMEO_RATE_REQUESTS: '20' });
       onTestFinished(async () => void (await stop()));
       const program = `
-  import replicate, time
-  patient, impatient = replicate.Replicate(max_retries=3), replicate.Replicate(max_retries=0)
-  try:
-      while True: impatient.account.get()
-  except replicate.RateLimitError as error:
-      print(error.response.headers["retry-after"])
-  began = time.monotonic()
-  patient.account.get()
-  print(time.monotonic() - began > 1)`;
+import replicate, time
+patient, impatient = replicate.Replicate(max_retries=3), replicate.Replicate(max_retries=0)
+try:
+    while True: impatient.account.get()
+except replicate.RateLimitError as error:
+    print(error.response.headers["retry-after"])
+began = time.monotonic()
+patient.account.get()
+print(time.monotonic() - began > 1)`;
 
       const { stdout } = await run(join(await pythonBetaClient(), 'python'), ['-c', program], {
         env: { PATH: process.env.PATH, REPLICATE_BASE_URL: `${url}/v1`, REPLICATE_API_TOKEN: token },

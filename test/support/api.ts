@@ -18,6 +18,7 @@ import { Models } from '../../services/data/models.ts';
 import { Pools } from '../../services/data/pools.ts';
 import { createMemoryChannel } from '../../services/ports/channel/memory.ts';
 import type { Channel } from '../../services/ports/channel/port.ts';
+import { createMemoryLimits } from '../../services/ports/limits/memory.ts';
 import { openFilesystemObjects } from '../../services/ports/objects/filesystem.ts';
 import type { Objects } from '../../services/ports/objects/port.ts';
 import type { Queue } from '../../services/ports/queue/port.ts';
@@ -94,6 +95,7 @@ export async function openApi(
     signingKey,
     now,
     logger: pino({ level: 'silent' }),
+    sharedLimits: createMemoryLimits(now),
     ...more,
   });
   const models = new Models(table);

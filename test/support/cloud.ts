@@ -4,24 +4,18 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { CreateQueueCommand } from '@aws-sdk/client-sqs';
-import { pino } from 'pino';
 import { FleetTokens } from '../../services/api/fleet-tokens.ts';
 import { push } from '../../services/api/routes/versions-push.ts';
 import { newToken } from '../../services/core/ids.ts';
 import type { Model } from '../../services/core/model.ts';
 import { Accounts } from '../../services/data/accounts.ts';
-import { JobFlow } from '../../services/data/job-flow.ts';
-import { Jobs } from '../../services/data/jobs.ts';
 import { Models } from '../../services/data/models.ts';
-import { Pools } from '../../services/data/pools.ts';
-import { connectValkeyChannel } from '../../services/ports/channel/valkey.ts';
-import { createS3Client, createS3Objects } from '../../services/ports/objects/s3.ts';
-import { createSqsClient, createSqsQueue } from '../../services/ports/queue/sqs.ts';
+import { createS3Client } from '../../services/ports/objects/s3.ts';
+import { createSqsClient } from '../../services/ports/queue/sqs.ts';
 import { createDynamoClient, createDynamoTable } from '../../services/ports/table/dynamodb.ts';
 import type { Table } from '../../services/ports/table/port.ts';
 import { packFolder } from '../../services/registrar/pack.ts';
 import { SourceRegistrar } from '../../services/registrar/source.ts';
-import { Sweeper } from '../../services/sweeper/app.ts';
 import { startBalancer } from './balancer.ts';
 import { type EmulatedAws, makeTable, startEmulatedAws } from './emulated-aws.ts';
 import { callsOf, type RunningPlatform, type StartPlatform } from './local-server.ts';
@@ -35,7 +29,6 @@ const environments = join(repository, '.cache/test-environments');
 const tableName = 'mimeo-test';
 const bucket = 'mimeo-test-outputs';
 const queuePrefix = 'mimeo-test-jobs-';
-const logger = pino({ level: 'silent' });
 
 /** One api process of the platform. */
 export interface ApiProcess extends ServiceProcess {
@@ -60,6 +53,7 @@ export interface TestCloud extends RunningPlatform {
   readonly director: ServiceProcess;
   /** Of account `local` unless said otherwise. */
   addToken(account?: string): Promise<string>;
+  revoke(token: string): Promise<void>;
 }
 
 export interface CloudOptions {
@@ -103,7 +97,7 @@ async function compose(
   );
   const home = await makeHome();
   closers.push(() => removeHome(home));
-  const { deadLetterArn } = await makeResources(aws);
+  const { deadLetterArn, webhookQueueUrl } = await makeResources(aws);
   const signingKey = randomBytes(32);
   const env = {
     AWS_ENDPOINT_URL: aws.client.endpoint,
@@ -119,6 +113,7 @@ async function compose(
     MIMEO_CHANNEL_URL: valkey.url,
     MIMEO_PUBLIC_URL: balancer.url,
     MIMEO_SIGNING_KEY: signingKey.toString('base64'),
+    MIMEO_WEBHOOK_QUEUE_URL: webhookQueueUrl,
     MIMEO_WEBHOOK_PRIVATE: 'true',
     MIMEO_DRAIN_SECONDS: '5',
     MIMEO_DEREGISTRATION_SECONDS: '0',
@@ -147,7 +142,7 @@ async function compose(
   const balance = (those: readonly ApiProcess[]) => balancer.use(those.map(({ url }) => url));
   const startApi: TestCloud['startApi'] = async (more = {}, root) => {
     const variables = { ...env, ...options.env, ...more, MIMEO_PORT: '0' };
-    const service = await startService('api', variables, 'the api is ready', root);
+    const service = await startService('services/api/main.ts', variables, 'the api is ready', root);
     const api = Object.assign(service, { url: `http://127.0.0.1:${service.ready.port}` });
     apis.push(api);
     balance(apis);
@@ -166,13 +161,24 @@ async function compose(
       MIMEO_MAX_INSTANCES: '3',
       MIMEO_DRAIN_GRACE_SECONDS: '1',
     };
-    const director = await startService('director', variables, 'the director is ready', root);
+    const director = await startService(
+      'services/director/main.ts',
+      variables,
+      'the director is ready',
+      root,
+    );
     directors.push(director);
     return director;
   };
   closers.push(async () => Promise.all(directors.map((one) => (one.isRunning ? one.stop() : undefined))));
   const director = await startDirector();
-  closers.push(await startSweeper(aws, table, valkey));
+  // They have ended before what they speak to does.
+  const functions = await startService(
+    'test/support/cloud-functions.ts',
+    { ...env, MIMEO_LOG_LEVEL: 'warn' },
+    'the functions are ready',
+  );
+  closers.push(() => functions.stop());
 
   const registrar = new SourceRegistrar({ home });
   const models = new Models(table);
@@ -189,6 +195,10 @@ async function compose(
     startDirector,
     director,
     addToken,
+    async revoke(secret) {
+      const known = await accounts.findToken(secret);
+      if (known) await accounts.putToken(secret, { ...known, revokedAt: Date.now() });
+    },
     url: balancer.url,
     token,
     push: async (folder, name = folder.split('/').at(-1)) => {
@@ -233,34 +243,22 @@ async function removeHome(home: string): Promise<void> {
 }
 
 /** What the stack makes. */
-async function makeResources(aws: EmulatedAws): Promise<{ readonly deadLetterArn: string }> {
+async function makeResources(
+  aws: EmulatedAws,
+): Promise<{ readonly deadLetterArn: string; readonly webhookQueueUrl: string }> {
   const dynamo = createDynamoClient(aws.client);
   const s3 = createS3Client({ ...aws.client, forcePathStyle: true });
   const sqs = createSqsClient(aws.client);
   const LocationConstraint = 'eu-central-1';
-  await Promise.all([
+  const [webhookQueue] = await Promise.all([
+    sqs.send(new CreateQueueCommand({ QueueName: 'mimeo-test-webhooks' })),
     makeTable(dynamo, tableName),
     s3.send(new CreateBucketCommand({ Bucket: bucket, CreateBucketConfiguration: { LocationConstraint } })),
     sqs.send(new CreateQueueCommand({ QueueName: 'mimeo-test-dead-letters' })),
   ]);
   for (const client of [dynamo, s3, sqs]) client.destroy();
-  return { deadLetterArn: `arn:aws:sqs:${LocationConstraint}:123456789012:mimeo-test-dead-letters` };
-}
-
-/** Repairs what best effort has missed, as a function on a schedule does. */
-async function startSweeper(aws: EmulatedAws, table: Table, valkey: ValkeyServer): Promise<() => unknown> {
-  const objects = createS3Objects({
-    client: createS3Client({ ...aws.client, forcePathStyle: true }),
-    bucket,
-  });
-  const queue = createSqsQueue({ client: createSqsClient(aws.client), prefix: queuePrefix });
-  const channel = await connectValkeyChannel({ url: valkey.url, logger });
-  const flow = new JobFlow({ jobs: new Jobs(table, objects), queue, channel });
-  const sweeper = new Sweeper({ flow, pools: new Pools(table), now: Date.now, logger });
-  const stopSweeper = sweeper.start({ deadlineMs: 1000, repairMs: 5000 });
-  return async () => {
-    await stopSweeper();
-    await channel.close();
-    await queue.close();
+  return {
+    deadLetterArn: `arn:aws:sqs:${LocationConstraint}:123456789012:mimeo-test-dead-letters`,
+    webhookQueueUrl: webhookQueue.QueueUrl ?? '',
   };
 }

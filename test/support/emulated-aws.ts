@@ -8,6 +8,7 @@ import { pythonEnvironment } from './python-environment.ts';
 
 /** moto (https://docs.getmoto.org): AWS's own protocols over HTTP, in one process of this machine. */
 const pin = 'moto[server]==5.2.5';
+const server = join(import.meta.dirname, 'moto_server.py');
 
 export interface EmulatedAws {
   /** What every client of the AWS SDK is given to speak to it. */
@@ -22,7 +23,7 @@ export interface EmulatedAws {
 /** Starts an empty cloud. */
 export async function startEmulatedAws(): Promise<EmulatedAws> {
   const bin = await pythonEnvironment(pin);
-  const child = spawn(join(bin, 'moto_server'), ['-H', '127.0.0.1', '-p', '0'], {
+  const child = spawn(join(bin, 'python'), [server, '-H', '127.0.0.1', '-p', '0'], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, PYTHONUNBUFFERED: '1' },
   });

@@ -21,16 +21,16 @@ export interface ServiceProcess {
 }
 
 /**
- * Starts `services/NAME/main.ts` and waits until its log says `ready`.
- * @param root of the sources, where they are of another release
+ * Starts a program and waits until its log says `readyMessage`.
+ * @param path in the repository, or in `root` where the sources are of another release
  */
 export async function startService(
-  name: string,
+  path: string,
   env: Readonly<Record<string, string>>,
   readyMessage: string,
   root = repository,
 ): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [join(root, 'services', name, 'main.ts')], {
+  const child = spawn(process.execPath, [join(root, path)], {
     cwd: root,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, MIMEO_LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -38,7 +38,7 @@ export async function startService(
   const exited = once(child, 'exit');
   const lines: string[] = [];
   const said = () => lines.join('\n');
-  const ready = await readyLine(child, lines, readyMessage, name);
+  const ready = await readyLine(child, lines, readyMessage, path);
   return {
     ready,
     said,
@@ -61,7 +61,7 @@ async function readyLine(
   child: ChildProcess,
   lines: string[],
   readyMessage: string,
-  name: string,
+  path: string,
 ): Promise<Record<string, unknown>> {
   const { promise, resolve: found, reject } = Promise.withResolvers<Record<string, unknown>>();
   for (const stream of [child.stdout, child.stderr]) {
@@ -73,7 +73,7 @@ async function readyLine(
       if (event?.msg === readyMessage) found(event);
     });
   }
-  child.once('exit', (code) => reject(new Error(`${name} ended with ${code}:\n${lines.join('\n')}`)));
+  child.once('exit', (code) => reject(new Error(`${path} ended with ${code}:\n${lines.join('\n')}`)));
   return await promise;
 }
 

@@ -79,7 +79,12 @@ export const runnerEventSchema = z.discriminatedUnion('type', [
     files: filesSchema,
   }),
   /** What the model printed since the last event of this type. */
-  z.object({ type: z.literal('logs'), text: z.string() }),
+  z.object({
+    type: z.literal('logs'),
+    text: z.string(),
+    /** How many elements came before it, and which event of logs since then it is, from 1. Old runners say neither. */
+    place: z.object({ chunk: z.int().nonnegative(), log: z.int().positive() }).optional(),
+  }),
   /**
    * The end. `logs` are whole. `acceptedAfterMs`: from the lease to the model server's acceptance.
    * For a job that was canceled meanwhile this keeps its output and logs, and changes nothing else.

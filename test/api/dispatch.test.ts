@@ -1,0 +1,65 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Dispatch } from '../../services/api/dispatch.ts';
+import { sharedPoolId } from '../../services/core/pool.ts';
+import { jobTopic } from '../../services/data/progress.ts';
+import type { Assignment, RunnerEvent } from '../../services/ports/fleet-protocol/port.ts';
+import { openApi, type TestApi } from '../support/api.ts';
+
+let test: TestApi;
+let pool: string;
+beforeEach(async () => {
+  test = await openApi();
+  const { id: version } = await test.addModel({ name: 'echo' }, { streams: true });
+  pool = sharedPoolId({ model: 'local/echo', version, hardware: 'cpu' });
+});
+afterEach(async () => test.close());
+
+/** What another process of the control plane is: it shares the stores, and remembers nothing of this one. */
+function anotherDispatch(demandSpacingMs?: number): Dispatch {
+  const { flow, pools, queue, channel, objects, clock } = test;
+  return new Dispatch({ flow, pools, queue, channel, objects, now: () => clock.now, demandSpacingMs });
+}
+
+const create = async () => test.call('POST', '/v1/models/local/echo/predictions', { input: { text: 'x' } });
+
+it('events of one job, told to two processes in turn, have ids of their own, in order', async () => {
+  await create();
+  const one = test.api.dispatch.protocolFor({ role: 'runner', pool });
+  const two = anotherDispatch().protocolFor({ role: 'runner', pool });
+  const { id, attempt } = (await one.lease({ instance: 'i', waitSeconds: 0 })) as Assignment;
+  const events: RunnerEvent[] = [
+    { type: 'logs', text: 'a', place: { chunk: 0, log: 1 } },
+    { type: 'logs', text: 'b', place: { chunk: 0, log: 2 } },
+    { type: 'output', index: 0, chunk: 'x' },
+    { type: 'logs', text: 'c', place: { chunk: 1, log: 1 } },
+    { type: 'logs', text: 'd', place: { chunk: 1, log: 2 } },
+    { type: 'output', index: 1, chunk: 'y' },
+  ];
+  for (const [at, event] of events.entries())
+    await (at % 2 === 0 ? one : two).report({ id, attempt, events: [event] });
+  // One whose answer was lost is sent again, to the other process.
+  await one.report({ id, attempt, events: events.slice(-2) });
+
+  const { replay } = await test.channel.subscribe(jobTopic(id), () => undefined);
+  const ids = [...new Set(replay.events.map((event) => event.id))];
+  expect(ids).toEqual(['1.0+1', '1.0+2', '1.1', '1.1+1', '1.1+2', '1.2']);
+  const shown = await (await test.call('GET', `/v1/predictions/${id}`)).json();
+  expect(shown).toMatchObject({ output: ['x', 'y'], logs: 'abcd' });
+});
+
+it('a director is told of demand at once after a pause, and not again before its time', async () => {
+  const dispatch = anotherDispatch(300);
+  await dispatch.start();
+  const director = dispatch.protocolFor({ role: 'director' });
+  await create();
+  const beganAt = performance.now();
+  const first = await director.demand({ waitSeconds: 5 });
+  const firstMs = performance.now() - beganAt;
+  await create();
+  const second = await director.demand({ waitSeconds: 5 });
+
+  expect(first.pools).toMatchObject([{ queued: 1 }]);
+  expect(firstMs).toBeLessThan(250);
+  expect(second.pools).toMatchObject([{ queued: 2 }]);
+  expect(performance.now() - beganAt).toBeGreaterThan(290);
+});

@@ -1,0 +1,4 @@
+import { createMemoryLimits } from '../../services/ports/limits/memory.ts';
+import { describeLimits } from './limits.ts';
+
+describeLimits('memory', async () => createMemoryLimits());
