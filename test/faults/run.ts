@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { vi } from 'vitest';
+import type { AttachedMachine } from '../support/attached-machine.ts';
 import type { SmallDisk } from '../support/small-disk.ts';
-import type { AttachedMachine } from './attached.ts';
 import { modelProcesses } from './model-processes.ts';
 import type { Fault } from './plan.ts';
 import type { Platform } from './platform.ts';

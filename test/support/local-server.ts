@@ -9,7 +9,6 @@ import { packFolder } from '../../services/registrar/pack.ts';
 import { processesIn } from './processes.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const main = join(root, 'services/local/main.ts');
 /** A Python environment takes many seconds to make, so all test homes share them. */
 const environments = join(root, '.cache/test-environments');
 /** A start that takes longer has failed. Only the first of all, which makes an environment, comes near. */
@@ -77,6 +76,8 @@ export interface TestHome {
   readonly path: string;
   /** Starts the platform and waits until it is ready. */
   start(env?: Readonly<Record<string, string>>): Promise<LocalServer>;
+  /** What is started from now on is of the release whose sources are in `root`. */
+  useSources(root: string): void;
   /** Starts the platform and waits for nothing. */
   launch(env?: Readonly<Record<string, string>>): ServerProcess;
   /** Ends whatever still runs, and removes the folder. */
@@ -97,10 +98,11 @@ export async function newHome(
     await symlink(environments, join(path, 'environments'));
   }
   const children: ServerProcess[] = [];
+  let sources = root;
   const launch = (env: Readonly<Record<string, string>> = {}) => {
     const child = watch(
-      spawn(process.execPath, [main], {
-        cwd: root,
+      spawn(process.execPath, [join(sources, 'services/local/main.ts')], {
+        cwd: sources,
         env: { ...process.env, MIMEO_PORT: '0', MIMEO_HOME: path, ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
       }),
@@ -111,6 +113,9 @@ export async function newHome(
   return {
     path,
     launch,
+    useSources(folder) {
+      sources = folder;
+    },
     start: async (env) => ready(launch(env), path),
     async remove() {
       await Promise.all(children.map((child) => child.kill()));
@@ -140,7 +145,7 @@ function watch(child: ChildProcess): ServerProcess {
     child.on('close', (code, signal) => done({ code, signal, ...said }));
   });
   const { pid } = child;
-  if (pid === undefined) throw new Error(`${main} could not be started`);
+  if (pid === undefined) throw new Error('The platform could not be started');
   const send = async (signal: NodeJS.Signals) => {
     child.kill(signal);
     return await ended;

@@ -8,7 +8,7 @@ import { sharedPoolId } from '../../services/core/pool.ts';
 import { type ModelProcess, startModelProcess } from '../../services/ports/fleet/model-process.ts';
 import { SourceRegistrar } from '../../services/registrar/source.ts';
 
-const main = resolve(import.meta.dirname, '../../services/runner/main.ts');
+const repository = resolve(import.meta.dirname, '../..');
 
 interface Options {
   readonly home: string;
@@ -16,6 +16,8 @@ interface Options {
   readonly model: string;
   readonly version: string;
   readonly streams: boolean;
+  /** Where the runner's sources are, for one of another release. @default this repository */
+  readonly root?: string;
 }
 
 /**
@@ -82,8 +84,8 @@ export class AttachedMachine {
   }
 
   #startRunner(port: number): ChildProcess {
-    const { url, streams } = this.#options;
-    return spawn(process.execPath, [main], {
+    const { url, streams, root = repository } = this.#options;
+    return spawn(process.execPath, [join(root, 'services/runner/main.ts')], {
       env: {
         ...process.env,
         MIMEO_URL: url,
