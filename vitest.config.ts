@@ -1,13 +1,18 @@
 import { defineConfig } from 'vitest/config';
 
 const faults = 'test/faults/**/*.test.ts';
+const cloudFaults = 'test/faults/cloud.test.ts';
 
 export default defineConfig({
   test: {
     projects: [
       { extends: true, test: { name: 'tests', include: ['test/**/*.test.ts'], exclude: [faults] } },
       // By itself, when the others are done: it takes the whole machine, and would make them late.
-      { extends: true, test: { name: 'faults', include: [faults], sequence: { groupOrder: 1 } } },
+      {
+        extends: true,
+        test: { name: 'faults', include: [faults], exclude: [cloudFaults], sequence: { groupOrder: 1 } },
+      },
+      { extends: true, test: { name: 'cloud faults', include: [cloudFaults], sequence: { groupOrder: 2 } } },
     ],
     testTimeout: 60_000,
     // What is waited for comes at once, but on a machine that is busy with other things.

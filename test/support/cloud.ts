@@ -41,6 +41,8 @@ export interface TestCloud extends RunningPlatform {
   readonly valkey: ValkeyServer;
   readonly table: Table;
   readonly signingKey: Buffer;
+  /** The folder of the director's fleet. */
+  readonly home: string;
   /** The apis that run, in the order of their starts. */
   readonly apis: readonly ApiProcess[];
   /** What every service is given. */
@@ -188,6 +190,7 @@ async function compose(
     valkey,
     table,
     signingKey,
+    home,
     apis,
     env,
     startApi,
