@@ -2,6 +2,8 @@ import { expect, it } from 'vitest';
 import { parseApiEnv } from '../../services/api/env.ts';
 
 const least = {
+  MIMEO_REPOSITORY_PREFIX: 'mimeo-dev',
+  MIMEO_PUSH_ROLE_ARN: 'arn:aws:iam::123456789012:role/mimeo-dev-push',
   MIMEO_TABLE: 'mimeo',
   MIMEO_QUEUE_PREFIX: 'mimeo-jobs-',
   MIMEO_BUCKET: 'mimeo-outputs',
