@@ -56,33 +56,27 @@ export type Waiting = NonNullable<PredictionAnswer['waiting']>;
 
 const failureAnswer = z.looseObject({ code: z.string(), message: z.string() }).nullable();
 
-export const poolsAnswer = z.looseObject({
-  /** URL of the next page. */
-  next: z.string().nullish(),
-  results: z.array(
+export const poolAnswer = z.looseObject({
+  model: z.string(),
+  version: z.string(),
+  hardware: z.string(),
+  queued: z.number(),
+  running: z.number(),
+  desired: z.number().nullable(),
+  /** Why that many, in words; null where the director has not said yet. */
+  reason: z.string().nullable(),
+  breaker: z.looseObject({ until: z.string(), message: z.string() }).nullable(),
+  instances: z.array(
     z.looseObject({
-      model: z.string(),
-      version: z.string(),
-      hardware: z.string(),
-      queued: z.number(),
+      id: z.string(),
+      phase: z.string(),
+      since: z.string(),
       running: z.number(),
-      desired: z.number().nullable(),
-      /** Why that many, in words; null where the director has not said yet. */
-      reason: z.string().nullable(),
-      breaker: z.looseObject({ until: z.string(), message: z.string() }).nullable(),
-      instances: z.array(
-        z.looseObject({
-          id: z.string(),
-          phase: z.string(),
-          since: z.string(),
-          running: z.number(),
-          failure: failureAnswer,
-        }),
-      ),
+      failure: failureAnswer,
     }),
   ),
 });
-export type PoolAnswer = z.infer<typeof poolsAnswer>['results'][number];
+export type PoolAnswer = z.infer<typeof poolAnswer>;
 
 export const setupLogsAnswer = z.looseObject({
   results: z.array(

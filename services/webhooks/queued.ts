@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Delivery, readRedelivery } from '../data/deliveries.ts';
+import type { MessageSender } from '../ports/queue/port.ts';
 import type { ChangeConsumer } from '../ports/table/port.ts';
 import { makeDeliveries, nameOf } from './making.ts';
 import { type TryParts, tryDelivery } from './try.ts';
@@ -11,22 +12,10 @@ const batch = 100;
 /** What is overdue for this long has lost its message, or waits in a long line. */
 const overdueMs = 10_000;
 
-/** Messages to whoever tries deliveries. */
-export interface DeliverySender {
-  send(
-    messages: readonly {
-      readonly body: string;
-      /** The account: a busy one does not starve the others. */
-      readonly group: string;
-      readonly delaySeconds: number;
-    }[],
-  ): Promise<void>;
-}
-
 /** A message: a hint that a delivery is due at `dueAt` (epoch ms). Losing one loses nothing. */
 const messageSchema = z.object({ delivery: z.string(), dueAt: z.number() });
 
-type Parts = Pick<TryParts, 'deliveries' | 'jobs' | 'now'> & { readonly sender: DeliverySender };
+type Parts = Pick<TryParts, 'deliveries' | 'jobs' | 'now'> & { readonly sender: MessageSender };
 
 /**
  * Turns changes of jobs into deliveries and hints, and what a person wants sent again into hints. What is handed out

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { z } from 'zod';
 import { modelAnswer, versionAnswer } from '../answers.ts';
-import type { Client } from '../client.ts';
 import { columns } from '../columns.ts';
+import { allPages } from '../pages.ts';
 import { print } from '../terminal.ts';
 import { readModelName } from './model-name.ts';
 import { addServerOptions, connect, type ServerOptions } from './server-options.ts';
@@ -38,8 +38,8 @@ Examples:
 
 async function listModels(options: LsOptions, signal: AbortSignal): Promise<void> {
   const client = await connect(options);
-  const own = await all(client, '/models?visibility=private', listedModel, signal);
-  const shared = await all(client, '/models', listedModel, signal);
+  const own = await allPages(client, '/models?visibility=private', listedModel, signal);
+  const shared = await allPages(client, '/models', listedModel, signal);
   // A server of an older release answers both with the public ones.
   const models = [...own.filter(({ visibility }) => visibility === 'private'), ...shared];
   if (options.json) return print(JSON.stringify(models, null, 2));
@@ -56,7 +56,7 @@ async function listModels(options: LsOptions, signal: AbortSignal): Promise<void
 async function listVersions(model: string, options: LsOptions, signal: AbortSignal): Promise<void> {
   const { owner, name } = readModelName(model);
   const client = await connect(options);
-  const versions = await all(client, `/models/${owner}/${name}/versions`, versionAnswer, signal);
+  const versions = await allPages(client, `/models/${owner}/${name}/versions`, versionAnswer, signal);
   if (options.json) return print(JSON.stringify(versions, null, 2));
   if (versions.length === 0) return print(`It has no version yet. Push one: npx mimeo push DIR ${model}`);
   const rows = versions.map(({ id, created_at, cog_version }) => [
@@ -67,23 +67,5 @@ async function listVersions(model: string, options: LsOptions, signal: AbortSign
   for (const [at, line] of columns(rows).entries()) {
     print(line);
     for (const change of versions[at]?.breaking_changes ?? []) print(`  breaks callers: ${change}`);
-  }
-}
-
-/** The results of all pages. */
-async function all<Schema extends z.ZodType>(
-  client: Client,
-  path: string,
-  schema: Schema,
-  signal: AbortSignal,
-): Promise<z.infer<Schema>[]> {
-  const page = z.looseObject({ next: z.string().nullable(), results: z.array(schema) });
-  const results: z.infer<Schema>[] = [];
-  for (let query = ''; ; ) {
-    const answer = await client.call('GET', `${path}${query}`, page, { signal });
-    results.push(...answer.results);
-    const cursor = answer.next === null ? null : URL.parse(answer.next)?.searchParams.get('cursor');
-    if (!cursor) return results;
-    query = `${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(cursor)}`;
   }
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { poolsAnswer } from '../answers.ts';
+import { poolAnswer } from '../answers.ts';
 import { ApiError, type Client } from '../client.ts';
 import { usageError } from '../failure.ts';
+import { allPages } from '../pages.ts';
 import { describePools } from '../pools.ts';
 import { print } from '../terminal.ts';
 import { addServerOptions, connect, type ServerOptions } from './server-options.ts';
@@ -53,20 +54,9 @@ async function ps(options: PsOptions, signal: AbortSignal): Promise<void> {
 }
 
 async function askPools(client: Client, signal: AbortSignal) {
-  const first = await askPage(client, undefined, signal);
-  const results = [...first.results];
-  for (let { next } = first; next; ) {
-    const page = await askPage(client, new URL(next).searchParams.get('cursor') ?? undefined, signal);
-    results.push(...page.results);
-    next = page.next;
-  }
-  return { ...first, next: null, results };
-}
-
-async function askPage(client: Client, cursor: string | undefined, signal: AbortSignal) {
-  const path = cursor === undefined ? '/pools' : `/pools?${new URLSearchParams({ cursor })}`;
-  return await client.call('GET', path, poolsAnswer, { signal }).catch((error: unknown) => {
+  const results = await allPages(client, '/pools', poolAnswer, signal).catch((error: unknown) => {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
     throw usageError(`${client.server.url} tells nothing of its pools: it is of an older release.`);
   });
+  return { next: null, previous: null, results };
 }

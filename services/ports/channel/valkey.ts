@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { createClient, defineScript } from 'redis';
+import { firstConnection, valkeyClientOptions, valkeyReporter } from '../valkey-client.ts';
 import {
   type Channel,
   type ChannelEvent,
@@ -18,14 +19,7 @@ export interface ValkeyChannelOptions {
   readonly logger: Logger;
 }
 
-/** How long a start waits for the first connection; whatever comes later is made up for. */
-const connectMs = 3000;
 const commandMs = 2000;
-/** A connection is tried out this often, and given up where nothing was heard for twice as long. */
-const pingMs = 5000;
-const longestReconnectMs = 2000;
-/** How often failures are logged at most. */
-const logEveryMs = 10_000;
 
 /** Remembers an event and tells of it, in one round trip: the message is the event's place in the stream. */
 const publishScript = defineScript({
@@ -49,27 +43,15 @@ return place`,
 export async function connectValkeyChannel(options: ValkeyChannelOptions): Promise<Channel> {
   const { url, prefix = 'mimeo:', logger } = options;
   const client = createClient({
-    url,
+    ...valkeyClientOptions({ url, commandMs }),
     scripts: { publishEvent: publishScript },
-    RESP: 3,
-    // What cannot be sent now is not worth sending later.
-    disableOfflineQueue: true,
-    commandOptions: { timeout: commandMs },
-    pingInterval: pingMs,
-    socket: {
-      connectTimeout: connectMs,
-      socketTimeout: 2 * pingMs,
-      reconnectStrategy: (retries) => Math.random() * Math.min(longestReconnectMs, 50 * 2 ** retries),
-    },
   });
   const topics = new Map<string, Topic>();
   let isClosed = false;
-  let loggedAt = Number.NEGATIVE_INFINITY;
 
+  const warn = valkeyReporter(logger, 'Valkey is not to be had; predictions go on without live events');
   const report = (error: unknown) => {
-    if (isClosed || performance.now() - loggedAt < logEveryMs) return;
-    loggedAt = performance.now();
-    logger.warn({ err: error }, 'Valkey is not to be had; predictions go on without live events');
+    if (!isClosed) warn(error);
   };
   client.on('error', report);
   client.on('ready', () => {
@@ -133,8 +115,7 @@ export async function connectValkeyChannel(options: ValkeyChannelOptions): Promi
     await call().catch(report);
   }
 
-  const connected = client.connect().catch(report);
-  await Promise.race([connected, new Promise((resolve) => setTimeout(resolve, connectMs).unref())]);
+  await firstConnection(client, report);
 
   return {
     publish: (name, event) => send(async () => client.publishEvent(prefix + name, event)),

@@ -1,15 +1,11 @@
 import type { Logger } from 'pino';
 import { createClient, defineScript } from 'redis';
 import { takeRequest, verdictOf } from '../../core/rate-limit.ts';
+import { firstConnection, valkeyClientOptions, valkeyReporter } from '../valkey-client.ts';
 import { type Limits, placeSeconds } from './port.ts';
 
 /** A limit that takes longer is not worth waiting for. */
 const commandMs = 250;
-const connectMs = 3000;
-const pingMs = 5000;
-const longestReconnectMs = 2000;
-/** How often failures are logged at most. */
-const logEveryMs = 10_000;
 
 /** `takeRequest` of core/rate-limit.ts by the server's own clock. Returns whether it is let through, and what is left. */
 const takeScript = defineScript({
@@ -70,28 +66,16 @@ export async function connectValkeyLimits(options: {
 }): Promise<Limits> {
   const { url, prefix = 'mimeo:limits:', logger } = options;
   let isClosed = false;
-  let loggedAt = Number.NEGATIVE_INFINITY;
+  const warn = valkeyReporter(logger, 'Valkey is not to be had; nothing is limited');
   const report = (error: unknown) => {
-    if (isClosed || performance.now() - loggedAt < logEveryMs) return;
-    loggedAt = performance.now();
-    logger.warn({ err: error }, 'Valkey is not to be had; nothing is limited');
+    if (!isClosed) warn(error);
   };
   const client = createClient({
-    url,
+    ...valkeyClientOptions({ url, commandMs }),
     scripts: { takeRequest: takeScript, enterGroup: enterScript, oldestOf: oldestScript },
-    RESP: 3,
-    disableOfflineQueue: true,
-    commandOptions: { timeout: commandMs },
-    pingInterval: pingMs,
-    socket: {
-      connectTimeout: connectMs,
-      socketTimeout: 2 * pingMs,
-      reconnectStrategy: (retries) => Math.random() * Math.min(longestReconnectMs, 50 * 2 ** retries),
-    },
   });
   client.on('error', report);
-  const connected = client.connect().catch(report);
-  await Promise.race([connected, new Promise((resolve) => setTimeout(resolve, connectMs).unref())]);
+  await firstConnection(client, report);
 
   async function orElse<T>(call: () => Promise<T>, otherwise: T): Promise<T> {
     try {

@@ -39,6 +39,20 @@ export interface Queue {
   close(): Promise<void>;
 }
 
+/** Sends messages to one queue that somebody else reads, such as a Lambda function. */
+export interface MessageSender {
+  /** @throws Error where one of them was not taken; others may have been */
+  send(
+    messages: readonly {
+      readonly body: string;
+      /** The account: a busy one does not starve the others. */
+      readonly group: string;
+      /** 0 to `maxDelaySeconds` */
+      readonly delaySeconds: number;
+    }[],
+  ): Promise<void>;
+}
+
 /** @throws RangeError where the cloud would refuse it */
 export function assertDelay(seconds: number): void {
   assertSeconds('delaySeconds', seconds, maxDelaySeconds);
