@@ -16,6 +16,9 @@ export interface UsageCounter {
   readonly sums: UsageSums;
 }
 
+/** What says which record is a job's. */
+export type JobEnd = Pick<UsageRecord, 'id' | 'account' | 'endedAt'>;
+
 /** The ledger, for reading. */
 export class Usage {
   readonly #table: Table;
@@ -24,9 +27,9 @@ export class Usage {
     this.#table = table;
   }
 
-  /** The record of one job. */
-  async get(jobId: string): Promise<UsageRecord | undefined> {
-    const item = await this.#table.get(recordKey(jobId));
+  /** The record that is there for the end of a job. */
+  async get(end: JobEnd): Promise<UsageRecord | undefined> {
+    const item = await this.#table.get(recordKey(end));
     return item && fromStored<UsageRecord>(item);
   }
 
@@ -36,10 +39,7 @@ export class Usage {
     at: number,
     options: { readonly limit: number; readonly cursor?: string },
   ): Promise<Page<UsageRecord>> {
-    const page = await this.#table.query(
-      { index: 'listing', pk: recordListing(account, billingMonth(at)) },
-      options,
-    );
+    const page = await this.#table.query({ pk: recordPartition(account, at) }, options);
     return { items: page.items.map((item) => fromStored<UsageRecord>(item)), next: page.next };
   }
 
@@ -59,15 +59,7 @@ export class Usage {
 
 /** Puts a record into the ledger, once. */
 export function recordOp(usage: UsageRecord): WriteOp {
-  const listing = {
-    pk: recordListing(usage.account, billingMonth(usage.endedAt)),
-    sk: `${timeKey(usage.endedAt)}#${usage.id}`,
-  };
-  return {
-    op: 'put',
-    item: { ...recordKey(usage.id), data: toStored(usage), keys: { listing } },
-    when: { absent: true },
-  };
+  return { op: 'put', item: { ...recordKey(usage), data: toStored(usage) }, when: { absent: true } };
 }
 
 /** The counters of a month that a record is counted in, by their names in `UsageCounter`. */
@@ -99,12 +91,13 @@ function sumsOf({ data }: Item): UsageSums {
   return { runs: read('runs'), billedMs: read('billedMs'), costMicroUsd: read('costMicroUsd') };
 }
 
-function recordKey(jobId: string): Key {
-  return { pk: `USAGE#${jobId}`, sk: 'USAGE' };
+/** A job ends once, so this names its record as well as its id does, and keeps a month's together without an index. */
+function recordKey({ account, endedAt, id }: JobEnd): Key {
+  return { pk: recordPartition(account, endedAt), sk: `${timeKey(endedAt)}#${id}` };
 }
 
-function recordListing(account: string, month: string): string {
-  return `USAGE#${account}#${month}`;
+function recordPartition(account: string, at: number): string {
+  return `USAGE#${account}#${billingMonth(at)}`;
 }
 
 function counterPartition(account: string, month: string): string {

@@ -131,9 +131,13 @@ class Audit {
   async #compareJobs(account: string, jobs: readonly Job[]): Promise<void> {
     const { table, now, repair = false } = this.#options;
     const missing: Job[] = [];
-    for (const [job, found] of await readEach(jobs, async ({ id }) => this.#usage.get(id))) {
+    const readRecord = async (job: Job) => {
       const expected = usageRecordOf(job);
-      if (!expected) continue;
+      return expected && { expected, found: await this.#usage.get(expected) };
+    };
+    for (const [job, pair] of await readEach(jobs, readRecord)) {
+      if (!pair) continue;
+      const { expected, found } = pair;
       this.#jobs += 1;
       if (!found && now() - expected.endedAt < onItsWayMs) this.#onTheirWay += 1;
       else if (!found) missing.push(job);

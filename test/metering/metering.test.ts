@@ -68,7 +68,7 @@ describe('metering', () => {
     expect(await ledger()).toEqual([
       expect.objectContaining({ id: job.id, billedMs: 2000, costMicroUsd: 200 }),
     ]);
-    expect(await new Usage(table).get(job.id)).toMatchObject({ ...usageRecordOf(job) });
+    expect(await new Usage(table).get({ ...job, endedAt })).toMatchObject({ ...usageRecordOf(job) });
     expect(await new Models(table).runCount('local/model')).toBe(1);
     expect(await new Pools(table).runSeconds('local/model@cpu')).toEqual([2]);
   });

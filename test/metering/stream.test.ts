@@ -88,7 +88,10 @@ describe('the metering function behind the stream', () => {
       { of: 'TOTAL', sums: twice },
     ]);
     expect(await total('ada')).toEqual(once);
-    for (const { id } of jobs) expect(await usage.get(id)).toMatchObject({ id, costMicroUsd: 200 });
+    for (const job of jobs) {
+      const record = await usage.get({ ...job, endedAt: Number(job.completedAt) });
+      expect(record).toMatchObject({ id: job.id, costMicroUsd: 200 });
+    }
     expect(await new Models(cloud.table).runCount('local/model')).toBe(2);
   });
 

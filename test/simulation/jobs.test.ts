@@ -118,7 +118,10 @@ class Life implements Witness {
         timeout: 10_000,
       })
       .toBe(jobs.length);
-    for (const job of jobs) expect(await usage.get(job.id)).toMatchObject({ ...usageRecordOf(job) });
+    for (const job of jobs) {
+      const record = await usage.get({ ...job, endedAt: Number(job.completedAt) });
+      expect(record).toMatchObject({ ...usageRecordOf(job) });
+    }
     expect(await new Models(this.#plant.table).runCount(pool.model)).toBe(jobs.length);
   }
 
