@@ -47,6 +47,7 @@ import { objectRoutes, type ServedObjects } from './routes/objects.ts';
 import { poolRoutes } from './routes/pools.ts';
 import { predictionRoutes } from './routes/predictions.ts';
 import { registryRoutes } from './routes/registry.ts';
+import { runnerRoutes } from './routes/runners.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
@@ -191,6 +192,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const accepts = parts.registry ? 'image' : 'source';
   versionPushRoutes(app, { builder, accepts, maxSourceBytes, models, catalogue, now, logger: parts.logger });
   registryRoutes(app, { table, registry: parts.registry, publicUrl, now });
+  runnerRoutes(app, { catalogue, tokens: fleetTokens, now });
   fileRoutes(app, uploads, publicUrl);
   accountRoutes(app, { accounts, hardware });
   poolRoutes(app, { pools, jobs: flow.jobs, publicUrl, now });

@@ -14,6 +14,7 @@ import { pushesCommand } from './commands/pushes.ts';
 import { registryCommand } from './commands/registry.ts';
 import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
+import { runnerCommand } from './commands/runner.ts';
 import { tokensCommand } from './commands/tokens.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { CliError, exitCodes } from './failure.ts';
@@ -66,6 +67,7 @@ const commands = [
   psCommand,
   logsCommand,
   rmCommand,
+  runnerCommand,
   webhooksCommand,
   accountsCommand,
   tokensCommand,
