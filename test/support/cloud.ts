@@ -128,17 +128,7 @@ async function compose(
   });
   closers.push(() => table.close());
   const accounts = new Accounts(table);
-  const addToken = async (account = 'local') => {
-    const createdAt = Date.now();
-    if (!(await accounts.get(account))) {
-      const empty = { githubUrl: null, avatarUrl: null };
-      await accounts.put({ username: account, type: 'user', name: account, ...empty, createdAt });
-    }
-    const secret = newToken();
-    const id = randomBytes(6).toString('hex');
-    await accounts.putToken(secret, { id, account, name: 'test', createdAt, revokedAt: null });
-    return secret;
-  };
+  const addToken = async (account = 'local') => makeAccount(accounts, account);
   const token = await addToken();
   const apis: ApiProcess[] = [];
   const balance = (those: readonly ApiProcess[]) => balancer.use(those.map(({ url }) => url));
@@ -216,7 +206,21 @@ async function compose(
   };
 }
 
-function freshModel(name: string): Model {
+/** A token of an account, which is made where there is none of that name. */
+export async function makeAccount(accounts: Accounts, account: string): Promise<string> {
+  const createdAt = Date.now();
+  if (!(await accounts.get(account))) {
+    const empty = { githubUrl: null, avatarUrl: null };
+    await accounts.put({ username: account, type: 'user', name: account, ...empty, createdAt });
+  }
+  const secret = newToken();
+  const id = randomBytes(6).toString('hex');
+  await accounts.putToken(secret, { id, account, name: 'test', createdAt, revokedAt: null });
+  return secret;
+}
+
+/** A model of account `local` without versions. */
+export function freshModel(name: string): Model {
   return {
     owner: 'local',
     name,

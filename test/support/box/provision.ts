@@ -81,10 +81,11 @@ function makersOf(aws: EmulatedAws, clients: Clients, place: Place): Readonly<Re
     'aws:sqs/queue:Queue': async (inputs, name) => makeQueue(clients.sqs, inputs, name, place),
     'aws:s3/bucket:Bucket': async (inputs, name) => {
       const Bucket = String(inputs.bucket ?? `${name}-box`);
+      // The first region of S3 is named by naming none.
       const LocationConstraint = place.region as 'eu-central-1';
-      await clients.s3.send(
-        new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint } }),
-      );
+      const elsewhere =
+        place.region === 'us-east-1' ? {} : { CreateBucketConfiguration: { LocationConstraint } };
+      await clients.s3.send(new CreateBucketCommand({ Bucket, ...elsewhere }));
       const remove = async () => clients.s3.send(new DeleteBucketCommand({ Bucket }));
       return { id: Bucket, outputs: { bucket: Bucket, arn: `arn:aws:s3:::${Bucket}` }, remove };
     },
