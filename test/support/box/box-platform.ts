@@ -5,6 +5,7 @@ import { push } from '../../../services/api/routes/versions-push.ts';
 import { Accounts } from '../../../services/data/accounts.ts';
 import { Models } from '../../../services/data/models.ts';
 import { createDynamoTable } from '../../../services/ports/table/dynamodb.ts';
+import type { Table } from '../../../services/ports/table/port.ts';
 import { packFolder } from '../../../services/registrar/pack.ts';
 import { SourceRegistrar } from '../../../services/registrar/source.ts';
 import { freshModel, makeAccount } from '../cloud.ts';
@@ -19,6 +20,7 @@ export interface BoxPlatform extends RunningPlatform {
   readonly box: Box;
   /** Of account `admin`, as the api made it when it first started. */
   readonly firstToken: string;
+  readonly table: Table;
 }
 
 /** Starts a box. Whoever was given its first token makes the account that the suites use. */
@@ -51,6 +53,7 @@ async function openPlatform(box: Box): Promise<BoxPlatform> {
   return {
     ...callsOf({ url, token }),
     box,
+    table,
     firstToken,
     url,
     token,
