@@ -60,6 +60,8 @@ function layerOf(path: string): Layer {
   // Chooses the cloud's adapters, for every main.ts alike.
   if (path === 'services/cloud.ts') return 'entry';
   if (path === 'services/operator.ts') return 'entry';
+  // Reads the environment's secrets, for every main.ts alike.
+  if (path === 'services/secrets.ts') return 'entry';
   if (path.startsWith('services/local/') || /^services\/[^/]+\/main\.ts$/.test(path)) return 'entry';
   if (path.startsWith('services/cli/')) return 'cli';
   return 'app';

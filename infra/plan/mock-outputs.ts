@@ -1,4 +1,5 @@
 import type { runtime } from '@pulumi/pulumi';
+import { controlPlaneOutputs } from './mock-control-plane.ts';
 
 /** An account that there is not. */
 const account = '123456789012';
@@ -45,6 +46,7 @@ const answers: Readonly<Record<string, (given: Outputs) => Record<string, unknow
 
 /** What some kinds have beside their inputs, an id and an ARN. */
 const special: Readonly<Record<string, (called: string, given: Outputs) => Outputs>> = {
+  ...controlPlaneOutputs(account),
   'aws:iam/role:Role': (called) => ({ id: called, arn: `arn:aws:iam::${account}:role/${called}` }),
   'aws:s3/bucket:Bucket': (called) => ({
     id: called,

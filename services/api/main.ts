@@ -1,13 +1,17 @@
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { openCloud, openLimits } from '../cloud.ts';
 import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
 import { wantsTraces } from '../core/trace.ts';
+import { Accounts } from '../data/accounts.ts';
 import { JobFlow } from '../data/job-flow.ts';
 import { Jobs } from '../data/jobs.ts';
 import { createEcrAccess } from '../ports/registry/ecr.ts';
+import type { Table } from '../ports/table/port.ts';
+import { resolveSecrets } from '../secrets.ts';
 import { createApi } from './app.ts';
 import { type ApiEnvironment, parseApiEnv } from './env.ts';
+import { ensureFirstToken, firstAccount } from './first-token.ts';
 import type { SourceBuilder } from './routes/versions-push.ts';
 import { serveApi } from './server.ts';
 import { SharedConcurrency } from './shared-concurrency.ts';
@@ -27,7 +31,7 @@ const noBuilder: SourceBuilder = {
 
 /** Serves the public API and the fleet protocol over the cloud's stores, until SIGTERM. */
 async function main(): Promise<void> {
-  const env = parseApiEnv(process.env);
+  const env = parseApiEnv(await resolveSecrets(process.env));
   const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'api' } });
   const traces = wantsTraces(env)
     ? (await import('../ports/traces/otlp.ts')).createOtlpTraces({
@@ -37,6 +41,7 @@ async function main(): Promise<void> {
     : undefined;
   const cloud = await openCloud(env, logger);
   const { table, queue, channel, objects } = cloud;
+  await makeFirstToken(env.MIMEO_FIRST_TOKEN_SECRET_ARN, table, logger);
   const webhookTargets = { allowHttp: env.MIMEO_WEBHOOK_PRIVATE, allowPrivate: env.MIMEO_WEBHOOK_PRIVATE };
   const jobs = new Jobs(table, objects, { expireDataAfterSeconds: env.MIMEO_RETENTION_SECONDS });
   const flow = new JobFlow({ jobs, queue, channel });
@@ -90,6 +95,16 @@ async function main(): Promise<void> {
   };
   process.on('SIGTERM', (signal) => void end(signal).catch(fail));
   process.on('SIGINT', (signal) => void end(signal).catch(fail));
+}
+
+/** Nobody else can let the first person in. */
+async function makeFirstToken(secretId: string | undefined, table: Table, logger: Logger): Promise<void> {
+  if (secretId === undefined) return;
+  const { createSecretsManager } = await import('../ports/secrets/secrets-manager.ts');
+  const secrets = createSecretsManager();
+  const isNew = await ensureFirstToken({ accounts: new Accounts(table), secrets, secretId, now: Date.now });
+  secrets.close();
+  if (isNew) logger.info({ account: firstAccount, secret: secretId }, 'the first token was made');
 }
 
 function limitsOf(env: ApiEnvironment) {

@@ -3,10 +3,11 @@ import type { DynamoDBBatchResponse, DynamoDBStreamEvent } from 'aws-lambda';
 import { pino } from 'pino';
 import { createDynamoClient, createDynamoTable } from '../ports/table/dynamodb.ts';
 import { handleStream } from '../ports/table/dynamodb-stream.ts';
+import { resolveSecrets } from '../secrets.ts';
 import { createMetering } from './app.ts';
 import { parseMeteringEnv } from './env.ts';
 
-const env = parseMeteringEnv(process.env);
+const env = parseMeteringEnv(await resolveSecrets(process.env));
 const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'metering' } });
 const table = createDynamoTable({
   client: createDynamoClient(),

@@ -10,6 +10,7 @@ import { Pools } from '../data/pools.ts';
 import { verifyLedger } from '../metering/ledger.ts';
 import { createSqsClient } from '../ports/queue/sqs.ts';
 import { createSqsSender } from '../ports/queue/sqs-sender.ts';
+import { resolveSecrets } from '../secrets.ts';
 import { hintOverdue } from '../webhooks/queued.ts';
 import { Sweeper } from './app.ts';
 import { parseSweeperEnv, type SweeperEvent, sweeperEventSchema } from './env.ts';
@@ -22,7 +23,7 @@ const mostHints = 2000;
 /** Jobs of these days are verified. */
 const verifiedMs = 2 * 24 * 3_600_000;
 
-const env = parseSweeperEnv(process.env);
+const env = parseSweeperEnv(await resolveSecrets(process.env));
 const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'sweeper' } });
 const { table, queue, objects, channel } = await openCloud(env, logger);
 const now = Date.now;

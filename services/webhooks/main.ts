@@ -14,11 +14,12 @@ import { createNoQueue } from '../ports/queue/none.ts';
 import { createSqsClient } from '../ports/queue/sqs.ts';
 import { createSqsSender } from '../ports/queue/sqs-sender.ts';
 import { handleStream } from '../ports/table/dynamodb-stream.ts';
+import { resolveSecrets } from '../secrets.ts';
 import { parseWebhooksEnv } from './env.ts';
 import { deliveryMaker, handleMessage } from './queued.ts';
 import { systemResolver } from './targets.ts';
 
-const env = parseWebhooksEnv(process.env);
+const env = parseWebhooksEnv(await resolveSecrets(process.env));
 const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'webhooks' } });
 const table = openTable(env);
 const objects = openObjects(env);
