@@ -8,6 +8,7 @@ import type {
   tableVariables,
   Variables,
 } from './core/cloud-variables.ts';
+import { createNoChannel } from './ports/channel/none.ts';
 import type { Channel } from './ports/channel/port.ts';
 import { connectValkeyChannel } from './ports/channel/valkey.ts';
 import type { Limits } from './ports/limits/port.ts';
@@ -40,9 +41,15 @@ export interface Cloud {
   close(): Promise<void>;
 }
 
+/** Variables of all stores; a process outside of the channel's network has no channel. */
+type CloudEnvironment = Omit<Variables<typeof cloudVariables>, 'MIMEO_CHANNEL_URL'> &
+  Partial<Variables<typeof channelVariables>>;
+
 /** Opens all stores by their variables. Region, credentials and endpoint are the AWS SDK's own (`AWS_REGION`, …). */
-export async function openCloud(env: Variables<typeof cloudVariables>, logger: Logger): Promise<Cloud> {
-  const channel = await openChannel(env, logger);
+export async function openCloud(env: CloudEnvironment, logger: Logger): Promise<Cloud> {
+  const { MIMEO_CHANNEL_URL } = env;
+  const channel =
+    MIMEO_CHANNEL_URL === undefined ? createNoChannel() : await openChannel({ MIMEO_CHANNEL_URL }, logger);
   const table = openTable(env);
   const queue = openQueue(env);
   return {

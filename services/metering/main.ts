@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { DynamoDBBatchResponse, DynamoDBStreamEvent } from 'aws-lambda';
 import { pino } from 'pino';
+import { logMeasured } from '../core/log-lines.ts';
 import { createDynamoClient, createDynamoTable } from '../ports/table/dynamodb.ts';
 import { handleStream } from '../ports/table/dynamodb-stream.ts';
 import { resolveSecrets } from '../secrets.ts';
 import { createMetering } from './app.ts';
+import { endedLine } from './ended-line.ts';
 import { parseMeteringEnv } from './env.ts';
 
 const env = parseMeteringEnv(await resolveSecrets(process.env));
@@ -15,7 +17,9 @@ const table = createDynamoTable({
   // No list of this function goes on in another process.
   cursorKey: randomBytes(32),
 });
-const metering = createMetering(table);
+const metering = createMetering(table, (job) =>
+  logMeasured((line, message) => logger.info(line, message), 'a job ended', endedLine(job)),
+);
 
 /** The Lambda function behind the table's stream: the ends of jobs become usage records and counters. */
 export async function handler(event: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> {

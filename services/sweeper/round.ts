@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { logMeasured } from '../core/log-lines.ts';
 import type { Pool } from '../core/pool.ts';
 import type { Files } from '../data/files.ts';
 import type { JobFlow } from '../data/job-flow.ts';
@@ -9,6 +10,7 @@ import type { Queue } from '../ports/queue/port.ts';
 import type { Table } from '../ports/table/port.ts';
 import type { Sweeper } from './app.ts';
 import { removeExpiredFiles } from './files.ts';
+import { type Gauges, readGauges } from './gauges.ts';
 
 /** Pools that are looked at together. */
 const poolsAtOnce = 8;
@@ -42,6 +44,8 @@ export interface RoundReport {
   readonly isComplete: boolean;
   readonly pools: number;
   readonly webhooks: number;
+  /** Age of the oldest job that waits for an instance; 0 where none does. */
+  readonly oldestQueuedSeconds: number;
   /** Parts that failed; each was logged and kept no other from its turn. */
   readonly failed: readonly string[];
 }
@@ -70,6 +74,7 @@ export async function sweepRound(parts: RoundParts, endsAt: number): Promise<Rou
     untilNone(() => sweeper.cancelOverdue(), isShareUp(deadlinesShare)),
   );
   const pools = await guard('pools', async () => repairPools(parts, isShareUp(poolsShare)));
+  const gauges = await guard('gauges', async () => logGauges(parts, isTimeUp));
   const webhooks = await guard('webhooks', hintWebhooks);
   const isClean = await inTurns(
     [
@@ -85,7 +90,22 @@ export async function sweepRound(parts: RoundParts, endsAt: number): Promise<Rou
     isTimeUp,
   );
   const isComplete = overdue === true && pools?.isComplete === true && isClean && failed.size === 0;
-  return { isComplete, pools: pools?.looked ?? 0, webhooks: webhooks ?? 0, failed: [...failed] };
+  return {
+    isComplete,
+    pools: pools?.looked ?? 0,
+    webhooks: webhooks ?? 0,
+    oldestQueuedSeconds: Math.max(0, ...(gauges?.hardware ?? []).map((one) => one.oldestQueuedSeconds)),
+    failed: [...failed],
+  };
+}
+
+/** Tells the log, of which figures are made, what the platform is like now. */
+async function logGauges({ flow, pools, now, logger }: RoundParts, isTimeUp: () => boolean): Promise<Gauges> {
+  const gauges = await readGauges({ pools, jobs: flow.jobs }, now(), isTimeUp);
+  const log = (line: object, message: string) => logger.info(line, message);
+  for (const line of gauges.hardware) logMeasured(log, 'hardware was counted', line);
+  for (const line of gauges.coldStarts) logMeasured(log, 'an instance became ready', line);
+  return gauges;
 }
 
 /** @returns whether nothing was left when it ended */

@@ -4,6 +4,7 @@ import { Predictions } from '../api/predictions.ts';
 import { openObjects, openTable } from '../cloud.ts';
 import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
+import { logMeasured } from '../core/log-lines.ts';
 import { Deliveries } from '../data/deliveries.ts';
 import { JobFlow } from '../data/job-flow.ts';
 import { Jobs } from '../data/jobs.ts';
@@ -79,20 +80,26 @@ async function tryAll(event: SQSEvent): Promise<SQSBatchResponse> {
   const startedAt = performance.now();
   // What takes too long ends by the time limit of a try.
   const { signal } = new AbortController();
-  const failed = await Promise.all(
+  const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
+  const counts = { delivered: 0, refused: 0, dead: 0 };
+  await Promise.all(
     event.Records.map(async ({ messageId, body }) => {
       try {
-        await handleMessage(parts, body, signal);
-        return [];
+        const outcome = await handleMessage(parts, body, signal);
+        if (outcome) counts[outcome] += 1;
       } catch (error) {
         logger.error({ err: error, message: messageId }, 'a webhook could not be tried');
-        return [{ itemIdentifier: messageId }];
+        batchItemFailures.push({ itemIdentifier: messageId });
       }
     }),
   );
-  const batchItemFailures = failed.flat();
   const ms = Math.round(performance.now() - startedAt);
-  logger.info({ tries: event.Records.length, failed: batchItemFailures.length, ms }, 'webhooks were tried');
+  logMeasured((line, message) => logger.info(line, message), 'webhooks were tried', {
+    tries: event.Records.length,
+    failed: batchItemFailures.length,
+    ...counts,
+    ms,
+  });
   return { batchItemFailures };
 }
 

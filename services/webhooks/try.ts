@@ -33,6 +33,8 @@ export interface TryParts {
 export interface Tried {
   /** Whether a try was made; none is before its time. */
   readonly wasTried: boolean;
+  /** What became of the try: `refused` will be tried again, `dead` will not. Absent where none was made. */
+  readonly outcome?: 'delivered' | 'refused' | 'dead';
   /** The delivery where it is to be tried again, at its `nextTryAt`. */
   readonly waiting: Delivery | undefined;
 }
@@ -69,7 +71,8 @@ export async function tryDelivery(parts: TryParts, id: string, signal: AbortSign
   });
   const attempt = { at, ms: Math.max(0, now() - at), ...answer };
   const settled = await deliveries.update(id, (known) => settle(known, attempt, delivery.since, now()));
-  return { wasTried: true, waiting: settled?.nextTryAt ? settled : undefined };
+  const waiting = settled?.nextTryAt ? settled : undefined;
+  return { wasTried: true, outcome: outcomeOf(error === null, waiting !== undefined), waiting };
 }
 
 /** The span of a try, as part of its prediction's; undefined where that is not traced. */
@@ -91,6 +94,11 @@ async function beginSpan({ traces, jobs }: TryParts, delivery: Delivery): Promis
       },
     })
   );
+}
+
+function outcomeOf(isAccepted: boolean, isTriedAgain: boolean): Tried['outcome'] {
+  if (isAccepted) return 'delivered';
+  return isTriedAgain ? 'refused' : 'dead';
 }
 
 /** Whether the end of its job makes it worthless. */

@@ -189,6 +189,16 @@ it('does all of it without the channel, too', async () => {
   }
 });
 
+it('stands outside of the network, where there is no channel', async () => {
+  vi.stubEnv('MIMEO_CHANNEL_URL', undefined);
+  vi.resetModules();
+  ({ handler } = await import('../../services/sweeper/main.ts'));
+  const overdue = await created({ deadlineAt: Date.now() - 1000 });
+
+  expect(await run()).toMatchObject({ isComplete: true, failed: [] });
+  expect(await statusOf(overdue)).toBe('canceled');
+});
+
 it('verifies the ledger of the last days, and changes nothing', async () => {
   const createdAt = Date.now();
   const account = {

@@ -73,7 +73,13 @@ describe('a round', () => {
     await test.pools.touch(aPool('local/model@cpu'), test.clock.now);
     test.clock.now += 3_600_000;
 
-    expect(await round()).toEqual({ isComplete: true, pools: 1, webhooks: 0, failed: [] });
+    expect(await round()).toEqual({
+      isComplete: true,
+      pools: 1,
+      webhooks: 0,
+      oldestQueuedSeconds: 0,
+      failed: [],
+    });
     expect((await test.flow.jobs.get(late.id))?.status).toBe('canceled');
     expect((await test.flow.jobs.get(old))?.dataRemoved).toBe(true);
   });
