@@ -17,6 +17,8 @@ export interface AutoscalerArgs {
   /** Where it runs; the namespace is there already. */
   readonly namespace: string;
   readonly surroundings: Surroundings;
+  /** What stands before its objects: the namespaces that they are in. */
+  readonly after: readonly pulumi.Resource[];
 }
 
 /** The newest release of each minor version. Source: kubernetes/autoscaler, releases, read 2026-11-21. */
@@ -31,16 +33,19 @@ const account = 'cluster-autoscaler';
 /** Starts and stops the machines of tiers as pods come and go. */
 export class Autoscaler extends Component {
   readonly #args: AutoscalerArgs;
+  /** Options of children, which come after the namespaces that they are in. */
+  readonly #inside: pulumi.CustomResourceOptions;
 
   constructor(name: string, args: AutoscalerArgs, opts?: pulumi.ComponentResourceOptions) {
     super('Autoscaler', name, opts);
     this.#args = args;
+    this.#inside = this.child({ dependsOn: [...args.after] });
     const identity = this.#createIdentity();
     const access = this.#createAccess();
     const policy = new k8s.networking.v1.NetworkPolicy(
       this.childName('egress'),
       { metadata: this.#called(account), spec: autoscalerEgress(args.surroundings) },
-      this.child(),
+      this.#inside,
     );
     // A pod gets credentials only if it starts after they were promised to its account.
     this.#createDeployment([...identity, ...access, policy]);
@@ -49,14 +54,14 @@ export class Autoscaler extends Component {
 
   #createIdentity(): readonly pulumi.Resource[] {
     const { identity, cluster, namespace } = this.#args;
-    const grantee = serviceRole(this.childName('role'), 'pods.eks.amazonaws.com', this.child(), {
+    const grantee = serviceRole(this.childName('role'), 'pods.eks.amazonaws.com', this.#inside, {
       name: physicalName('role', identity.project, identity.environment, 'autoscaler'),
       description: 'Changes how many machines the tiers of the cluster have',
     });
     const association = new aws.eks.PodIdentityAssociation(
       this.childName('identity'),
       { clusterName: cluster.name, namespace, serviceAccount: account, roleArn: grantee.role.arn },
-      this.child(),
+      this.#inside,
     );
     return [this.#grantScaling(grantee), association];
   }
@@ -95,7 +100,7 @@ export class Autoscaler extends Component {
           resources: ['*'],
         },
       ],
-      this.child(),
+      this.#inside,
     );
   }
 
@@ -108,12 +113,12 @@ export class Autoscaler extends Component {
       new k8s.core.v1.ServiceAccount(
         this.childName('account'),
         { metadata: this.#called(account) },
-        this.child(),
+        this.#inside,
       ),
       new k8s.rbac.v1.ClusterRole(
         this.childName('cluster-role'),
         { metadata: { name: `mimeo-${account}` }, rules: [...rules.everywhere] },
-        this.child(),
+        this.#inside,
       ),
       new k8s.rbac.v1.ClusterRoleBinding(
         this.childName('cluster-binding'),
@@ -122,12 +127,12 @@ export class Autoscaler extends Component {
           roleRef: { apiGroup, kind: 'ClusterRole', name: `mimeo-${account}` },
           subjects,
         },
-        this.child(),
+        this.#inside,
       ),
       new k8s.rbac.v1.Role(
         this.childName('own-role'),
         { metadata: this.#called(account), rules: [...rules.own] },
-        this.child(),
+        this.#inside,
       ),
       new k8s.rbac.v1.RoleBinding(
         this.childName('own-binding'),
@@ -136,7 +141,7 @@ export class Autoscaler extends Component {
           roleRef: { apiGroup, kind: 'Role', name: account },
           subjects,
         },
-        this.child(),
+        this.#inside,
       ),
     ];
   }

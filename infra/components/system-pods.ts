@@ -1,4 +1,3 @@
-import type { types } from '@pulumi/kubernetes';
 import { systemLabel } from '../../services/core/kubernetes-names.ts';
 
 /** What the pods of the platform itself have in common: small arm64 machines, and nothing that they do not need. */
@@ -12,7 +11,7 @@ export const systemPod = {
     seccompProfile: { type: 'RuntimeDefault' },
   },
   priorityClassName: 'system-cluster-critical',
-} as const satisfies types.input.core.v1.PodSpec | object;
+} as const;
 
 /** What a container of theirs may do: nothing but run. */
 export const systemContainer = {

@@ -67,6 +67,7 @@ async function main(): Promise<void> {
     sharedLimits: limits,
     concurrency: most > 0 ? new SharedConcurrency(most, limits, flow) : undefined,
     corsOrigins: env.MIMEO_CORS_ORIGINS,
+    cluster: clusterOf(env),
     traces,
   });
   const server = await serveApi(api, {
@@ -90,6 +91,13 @@ async function main(): Promise<void> {
   };
   process.on('SIGTERM', (signal) => void end(signal).catch(fail));
   process.on('SIGINT', (signal) => void end(signal).catch(fail));
+}
+
+function clusterOf(env: ApiEnvironment) {
+  const { MIMEO_CLUSTER_ISSUER: issuer, MIMEO_DIRECTOR_SERVICE_ACCOUNT: directorAccount } = env;
+  if (issuer !== undefined && directorAccount !== undefined) return { issuer, directorAccount };
+  if (issuer === undefined && directorAccount === undefined) return undefined;
+  throw new Error('MIMEO_CLUSTER_ISSUER and MIMEO_DIRECTOR_SERVICE_ACCOUNT go together: set both or none');
 }
 
 function limitsOf(env: ApiEnvironment) {
