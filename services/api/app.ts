@@ -24,6 +24,7 @@ import type { Table } from '../ports/table/port.ts';
 import type { Traces } from '../ports/traces/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
 import { Catalogue } from './catalogue.ts';
+import { ClusterTokens, type ClusterTrust } from './cluster-tokens.ts';
 import { Concurrency, type ConcurrencyLimit } from './concurrency.ts';
 import { Dispatch } from './dispatch.ts';
 import { FileUploads } from './file-uploads.ts';
@@ -92,6 +93,8 @@ export interface ApiParts {
   readonly corsOrigins?: readonly string[];
   /** Whether `/metrics` needs no token, as where only this machine can reach it. @default false */
   readonly openMetrics?: boolean;
+  /** Given where a cluster's director proves itself by a token of its ServiceAccount. */
+  readonly cluster?: ClusterTrust;
   /** Given where requests and predictions are traced. */
   readonly traces?: Traces;
 }
@@ -120,6 +123,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const catalogue = new Catalogue(models);
   const examples = new Examples(table, flow.jobs);
   const fleetTokens = new FleetTokens(signingKey, now);
+  const clusterTokens = parts.cluster && new ClusterTokens(parts.cluster, now);
   const dispatch = new Dispatch({
     flow,
     pools,
@@ -166,7 +170,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   if (parts.logger.isLevelEnabled('info')) app.use(logRequests(parts.logger));
   app.onError(handleErrors(parts.logger));
   app.notFound(handleNotFound((path) => methodsOf(app, path)));
-  app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens, draining: draining.signal }));
+  app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens, clusterTokens, draining: draining.signal }));
   healthRoutes(app, async () => !draining.signal.aborted && (await answers(table)));
   streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now, leaving: leaving.signal });
   const callerOf = authenticator(accounts, now);

@@ -33,10 +33,13 @@ export const apiEnvironment = z.object({
     .string()
     .regex(/^arn:[\w-]+:secretsmanager:/, "takes a secret's ARN, arn:aws:secretsmanager:…")
     .optional(),
-  /** Issuer of the cluster's service account tokens, https://… */
+  /** Who signs the tokens of the cluster's ServiceAccounts, by which its director proves itself; both or none. */
   MIMEO_CLUSTER_ISSUER: z.url({ protocol: /^https?$/ }).optional(),
-  /** Who the director is in the cluster, NAMESPACE:NAME. */
-  MIMEO_DIRECTOR_SERVICE_ACCOUNT: z.string().min(1).optional(),
+  /** The director's ServiceAccount there, as namespace:name. */
+  MIMEO_DIRECTOR_SERVICE_ACCOUNT: z
+    .string()
+    .regex(/^[a-z0-9-]+:[a-z0-9.-]+$/, 'takes a ServiceAccount such as mimeo:director')
+    .optional(),
   /** Whether webhooks may be plain http and call loopback and private addresses. */
   MIMEO_WEBHOOK_PRIVATE: z.stringbool().default(false),
 });

@@ -72,6 +72,7 @@ async function main(): Promise<void> {
     sharedLimits: limits,
     concurrency: most > 0 ? new SharedConcurrency(most, limits, flow) : undefined,
     corsOrigins: env.MIMEO_CORS_ORIGINS,
+    cluster: clusterOf(env),
     traces,
   });
   const server = await serveApi(api, {
@@ -105,6 +106,13 @@ async function makeFirstToken(secretId: string | undefined, table: Table, logger
   const isNew = await ensureFirstToken({ accounts: new Accounts(table), secrets, secretId, now: Date.now });
   secrets.close();
   if (isNew) logger.info({ account: firstAccount, secret: secretId }, 'the first token was made');
+}
+
+function clusterOf(env: ApiEnvironment) {
+  const { MIMEO_CLUSTER_ISSUER: issuer, MIMEO_DIRECTOR_SERVICE_ACCOUNT: directorAccount } = env;
+  if (issuer !== undefined && directorAccount !== undefined) return { issuer, directorAccount };
+  if (issuer === undefined && directorAccount === undefined) return undefined;
+  throw new Error('MIMEO_CLUSTER_ISSUER and MIMEO_DIRECTOR_SERVICE_ACCOUNT go together: set both or none');
 }
 
 function limitsOf(env: ApiEnvironment) {
