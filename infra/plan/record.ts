@@ -98,6 +98,8 @@ export async function record<T>(program: () => Promise<T>, options: RecordOption
     result = await new Promise((resolve) => output.apply(resolve));
     return {};
   });
+  // Resources that the result does not wait for may be on their way still.
+  await pulumi.runtime.disconnect();
   return { resources, result: result as pulumi.Unwrap<T> };
 }
 

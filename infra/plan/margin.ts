@@ -1,0 +1,90 @@
+import { HardwareCatalogue } from '../../services/core/hardware.ts';
+import { findInstanceType, instancePrice } from '../aws/prices.ts';
+import type { StackConfig, TierConfig } from '../config.ts';
+
+const hoursPerDay = 24;
+const secondsPerHour = 3600;
+const microUsdPerUsd = 1e6;
+
+/** What a tier's machines cost AWS's customer, beside what its users pay. GPU here is the whole machine where it has none. */
+export interface TierMargin {
+  readonly sku: string;
+  /** For people, such as `Nvidia T4 GPU`. */
+  readonly name: string;
+  readonly instanceType: string;
+  readonly capacity: TierConfig['capacity'];
+  /** GPUs of a machine; 1 where it has none. */
+  readonly gpus: number;
+  /** Machines at least and at most. */
+  readonly min: number;
+  readonly max: number;
+  /** What one machine costs an hour: what the first prediction on an idle tier starts. */
+  readonly machineUsdPerHour: number;
+  /** At full packing: all GPUs of a machine are busy. */
+  readonly awsUsdPerGpuHour: number;
+  readonly awsMicroUsdPerSecond: number;
+  readonly priceMicroUsdPerSecond: number;
+  readonly priceUsdPerHour: number;
+  /** Part of the price that AWS does not take, at full packing, in per cent; negative where it takes more. */
+  readonly marginPercent: number;
+  /**
+   * Busy hours a day of each GPU from which a machine that is always on costs less than its runs are priced; undefined
+   * where there are none: the price is under what AWS takes.
+   */
+  readonly alwaysOnHoursPerDay: number | undefined;
+  /** Where the machine's price was read, and when. */
+  readonly source: string;
+  readonly asOf: string | null;
+}
+
+/** A line for each tier that is on, in the order of the catalogue. A machine without a known price has none. */
+export function tierMargins(config: StackConfig): readonly TierMargin[] {
+  const catalogue = new HardwareCatalogue(config.prices);
+  return config.tiers.flatMap((tier) => {
+    const [instanceType = ''] = tier.instanceTypes;
+    const machine = instancePrice(instanceType, config.region, tier.capacity);
+    const hardware = catalogue.find(tier.sku);
+    if (!machine || !hardware) return [];
+    const gpus = findInstanceType(instanceType)?.gpu?.count ?? 1;
+    const { sku, capacity, min, max } = tier;
+    return [
+      {
+        sku,
+        name: hardware.name,
+        instanceType,
+        capacity,
+        gpus,
+        min,
+        max,
+        machineUsdPerHour: machine.usd,
+        source: machine.source,
+        asOf: machine.asOf,
+        ...marginOf(machine.usd / gpus, hardware.microUsdPerSecond),
+      },
+    ];
+  });
+}
+
+function marginOf(awsUsdPerGpuHour: number, priceMicroUsdPerSecond: number) {
+  const priceUsdPerHour = (priceMicroUsdPerSecond * secondsPerHour) / microUsdPerUsd;
+  const hours = priceUsdPerHour > 0 ? (hoursPerDay * awsUsdPerGpuHour) / priceUsdPerHour : Infinity;
+  return {
+    awsUsdPerGpuHour,
+    awsMicroUsdPerSecond: (awsUsdPerGpuHour * microUsdPerUsd) / secondsPerHour,
+    priceMicroUsdPerSecond,
+    priceUsdPerHour,
+    marginPercent: priceUsdPerHour > 0 ? (1 - awsUsdPerGpuHour / priceUsdPerHour) * 100 : -100,
+    alwaysOnHoursPerDay: hours <= hoursPerDay ? hours : undefined,
+  };
+}
+
+/** What must be said of a tier beside its figures; undefined where nothing must. */
+export function tierNote(tier: TierMargin): string | undefined {
+  if (tier.gpus > 1) {
+    const machine = `$${tier.machineUsdPerHour.toFixed(2)}`;
+    return `comes ${tier.gpus} GPUs at a time: one prediction on an idle tier starts a machine of ${machine} an hour`;
+  }
+  if (tier.alwaysOnHoursPerDay === undefined) return 'is priced under what AWS takes for it';
+  if (tier.min > 0) return `has ${tier.min} always on, whether or not anybody calls`;
+  return undefined;
+}
