@@ -33,7 +33,7 @@ export interface StackConfig extends Readonly<Omit<Settings, 'tiers' | 'guardrai
  * What a SKU runs on where nothing else is said: the smallest machine of AWS with such a GPU. AWS sells no A40: an L40S
  * has its 48 GB, an A10G (g5) has 24 and is no stand-in. A100s come eight at a time.
  */
-const usualInstanceTypes: Readonly<Record<string, readonly string[]>> = {
+export const usualInstanceTypes: Readonly<Record<string, readonly string[]>> = {
   cpu: ['m6i.xlarge'],
   'gpu-t4': ['g4dn.xlarge'],
   'gpu-a40-small': ['g6e.xlarge'],

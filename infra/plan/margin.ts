@@ -1,6 +1,6 @@
 import { HardwareCatalogue } from '../../services/core/hardware.ts';
 import { findInstanceType, instancePrice } from '../aws/prices.ts';
-import type { StackConfig, TierConfig } from '../config.ts';
+import { type StackConfig, type TierConfig, type TierOff, usualInstanceTypes } from '../config.ts';
 
 const hoursPerDay = 24;
 const secondsPerHour = 3600;
@@ -37,35 +37,54 @@ export interface TierMargin {
   readonly asOf: string | null;
 }
 
+/** A SKU that is off: why, and what it would be if it were on. */
+export interface PlannedTierOff extends TierOff {
+  /** Undefined where the region sells nothing that it runs on. */
+  readonly would: TierMargin | undefined;
+}
+
 /** A line for each tier that is on, in the order of the catalogue. A machine without a known price has none. */
 export function tierMargins(config: StackConfig): readonly TierMargin[] {
-  const catalogue = new HardwareCatalogue(config.prices);
-  return config.tiers.flatMap((tier) => {
-    const [instanceType = ''] = tier.instanceTypes;
-    const machine = instancePrice(instanceType, config.region, tier.capacity);
-    const hardware = catalogue.find(tier.sku);
-    if (!machine || !hardware) return [];
-    const gpus = findInstanceType(instanceType)?.gpu?.count ?? 1;
-    const { sku, capacity, min, max } = tier;
-    return [
-      {
-        sku,
-        name: hardware.name,
-        instanceType,
-        capacity,
-        gpus,
-        min,
-        max,
-        machineUsdPerHour: machine.usd,
-        source: machine.source,
-        asOf: machine.asOf,
-        ...marginOf(machine.usd / gpus, hardware.microUsdPerSecond),
-      },
-    ];
+  return config.tiers
+    .map(({ sku, instanceTypes, capacity, min, max }) =>
+      marginOf(config, sku, instanceTypes, { capacity, min, max }),
+    )
+    .filter((margin) => margin !== undefined);
+}
+
+/** The SKUs that are off, with the machines that they usually run on. */
+export function tiersThatAreOff(config: StackConfig): readonly PlannedTierOff[] {
+  return config.tiersOff.map(({ sku, why }) => {
+    const size = { capacity: 'on-demand', min: 0, max: 0 } as const;
+    return { sku, why, would: marginOf(config, sku, usualInstanceTypes[sku] ?? [], size) };
   });
 }
 
-function marginOf(awsUsdPerGpuHour: number, priceMicroUsdPerSecond: number) {
+function marginOf(
+  config: StackConfig,
+  sku: string,
+  [instanceType = '']: readonly string[],
+  size: Pick<TierMargin, 'capacity' | 'min' | 'max'>,
+): TierMargin | undefined {
+  const machine = instancePrice(instanceType, config.region, size.capacity);
+  const hardware = new HardwareCatalogue(config.prices).find(sku);
+  if (!machine || !hardware) return undefined;
+  const gpus = findInstanceType(instanceType)?.gpu?.count ?? 1;
+  const { usd: machineUsdPerHour, source, asOf } = machine;
+  return {
+    sku,
+    name: hardware.name,
+    instanceType,
+    gpus,
+    ...size,
+    machineUsdPerHour,
+    ...compare(machineUsdPerHour / gpus, hardware.microUsdPerSecond),
+    source,
+    asOf,
+  };
+}
+
+function compare(awsUsdPerGpuHour: number, priceMicroUsdPerSecond: number) {
   const priceUsdPerHour = (priceMicroUsdPerSecond * secondsPerHour) / microUsdPerUsd;
   const hours = priceUsdPerHour > 0 ? (hoursPerDay * awsUsdPerGpuHour) / priceUsdPerHour : Infinity;
   return {

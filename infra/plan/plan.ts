@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { StackConfig, TierOff } from '../config.ts';
-import { type TierMargin, tierMargins } from './margin.ts';
+import type { StackConfig } from '../config.ts';
+import { type PlannedTierOff, type TierMargin, tierMargins, tiersThatAreOff } from './margin.ts';
 import type { CostLine, NotPriced } from './price/cost-line.ts';
 import { monthlyUsd, price } from './price/index.ts';
 import { readStackConfig } from './read-config.ts';
@@ -42,7 +42,7 @@ export interface Plan {
   readonly policies: readonly PolicyVerdict[];
   /** Tiers that are on. */
   readonly tiers: readonly TierMargin[];
-  readonly tiersOff: readonly TierOff[];
+  readonly tiersOff: readonly PlannedTierOff[];
   /** What the sums leave out, because no price is known. */
   readonly notPriced: readonly NotPriced[];
   /** How long it took to reckon all of this. */
@@ -84,7 +84,7 @@ export async function makePlan(environment: string, root: string, sources: PlanS
     resources: planResources(resources, lines),
     policies: await sources.evaluate(resources, config, monthly),
     tiers: tierMargins(config),
-    tiersOff: config.tiersOff,
+    tiersOff: tiersThatAreOff(config),
     notPriced,
     seconds: (performance.now() - startedAt) / 1000,
   };
