@@ -17,7 +17,7 @@ const pollsPerMonth = (5 * hoursPerMonth * 3600) / 20;
 /** Functions, and what calls them. */
 export const functionPricers: Pricers = {
   'aws:lambda/function:Function': (one, graph) => {
-    if (!graph.isFirstOfType(one)) return [];
+    if (!graph.bearsUsage(one, 'metering')) return [];
     const calls = predictionsAtPeak(graph) * usage.functionCalls;
     const load = `${loadInWords(graph)}, whose ends are metered 25 at a time`;
     return ofCalls(

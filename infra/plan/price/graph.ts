@@ -59,9 +59,14 @@ export class ResourceGraph {
     return this.all.some((resource) => resource.isCustom && this.ancestorsOf(resource).includes(component));
   }
 
-  /** Whether no earlier resource is of its type: what all of a type share is charged to the first. */
-  isFirstOfType(resource: RecordedResource): boolean {
-    return this.ofType(resource.type)[0] === resource;
+  /**
+   * Whether what all resources of its type do together is charged to this one: to the first in the component that does
+   * it, or else to the first there is.
+   */
+  bearsUsage(resource: RecordedResource, component: string): boolean {
+    const all = this.ofType(resource.type);
+    const bearer = all.find((one) => this.componentNameOf(one) === component) ?? all[0];
+    return bearer === resource;
   }
 
   /** Whether machines have public addresses: a VPC without NAT gateways has no other way out. */

@@ -20,7 +20,8 @@ export const networkPricers: Pricers = {
       ...(endpoints > 0 ? [interfaceEndpoints(endpoints * graph.zones, graph)] : []),
     ];
   },
-  'aws:ec2/natGateway:NatGateway': (gateway, graph) => natGateways(1, graph, graph.isFirstOfType(gateway)),
+  'aws:ec2/natGateway:NatGateway': (gateway, graph) =>
+    natGateways(1, graph, graph.bearsUsage(gateway, 'network')),
   'aws:ec2/eip:Eip': (_address, graph) => [
     standing('public address', priceOf(graph, 'public_ipv4', 'hour'), 1),
   ],

@@ -14,7 +14,7 @@ const minutesPerMonth = hoursPerMonth * 60;
 export const storePricers: Pricers = {
   'aws:dynamodb/table:Table': table,
   'aws:sqs/queue:Queue': (queue, graph) => {
-    if (!graph.isFirstOfType(queue)) return [];
+    if (!graph.bearsUsage(queue, 'jobs')) return [];
     const requests = predictionsAtPeak(graph) * usage.queueRequests;
     const price = each(priceOf(graph, 'sqs', 'standard_million'), million);
     return [used("requests to jobs' queues", 'request', price, requests, loadInWords(graph))];
@@ -22,7 +22,7 @@ export const storePricers: Pricers = {
   'aws:s3/bucket:Bucket': bucket,
   'aws:s3/bucketV2:BucketV2': bucket,
   'aws:cloudfront/distribution:Distribution': (distribution, graph) => {
-    if (!graph.isFirstOfType(distribution)) return [];
+    if (!graph.bearsUsage(distribution, 'outputs')) return [];
     const files = predictionsAtPeak(graph);
     const bytes = priceOf(graph, 'cloudfront', 'internet_out_gb_first_10tb_us_eu');
     const requests = each(priceOf(graph, 'cloudfront', 'https_requests_10k'), 10_000);
@@ -38,7 +38,7 @@ export const storePricers: Pricers = {
   ],
   'aws:kms/key:Key': (_key, graph) => [monthly('key', 'key', priceOf(graph, 'kms', 'key_month'))],
   'aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate': (template, graph) => {
-    if (!graph.isFirstOfType(template)) return [];
+    if (!graph.bearsUsage(template, 'registry')) return [];
     const price = priceOf(graph, 'ecr', 'storage_gb_month');
     return [used("models' images", 'GB', price, usage.imagesGb, `${usage.imagesGb} GB of images`)];
   },
@@ -60,7 +60,7 @@ function table(one: RecordedResource, graph: ResourceGraph): readonly (Charge | 
   if (valueAt(one.inputs, 'warmThroughput') !== undefined) {
     unpriced.push({ unpriced: 'its throughput is warmed up, which costs once' });
   }
-  if (!graph.isFirstOfType(one)) return unpriced;
+  if (!graph.bearsUsage(one, 'table')) return unpriced;
   const load = loadInWords(graph);
   const predictions = predictionsAtPeak(graph);
   const keptGb = (predictions * usage.keptKb) / kbPerGb;
@@ -91,7 +91,7 @@ function table(one: RecordedResource, graph: ResourceGraph): readonly (Charge | 
 }
 
 function bucket(one: RecordedResource, graph: ResourceGraph): readonly Charge[] {
-  if (!graph.isFirstOfType(one)) return [];
+  if (!graph.bearsUsage(one, 'outputs')) return [];
   const files = predictionsAtPeak(graph);
   const words = fileInWords(graph);
   const heldGb = ((files / hoursPerMonth) * usage.fileHours * usage.fileMb) / 1000;
