@@ -1,6 +1,7 @@
 import { HardwareCatalogue } from '../../services/core/hardware.ts';
 import { findInstanceType, instancePrice } from '../aws/prices.ts';
-import { type StackConfig, type TierConfig, type TierOff, usualInstanceTypes } from '../config.ts';
+import { usualInstanceTypes } from '../aws/usual-instance-types.ts';
+import type { StackConfig, TierConfig, TierOff } from '../config.ts';
 
 const hoursPerDay = 24;
 const secondsPerHour = 3600;
