@@ -8,6 +8,7 @@ import { ledgerCommand } from './commands/ledger.ts';
 import { loginCommand } from './commands/login.ts';
 import { logsCommand } from './commands/logs.ts';
 import { lsCommand } from './commands/ls.ts';
+import { planCommand } from './commands/plan.ts';
 import { psCommand } from './commands/ps.ts';
 import { pushCommand } from './commands/push.ts';
 import { pushesCommand } from './commands/pushes.ts';
@@ -73,6 +74,7 @@ const commands = [
   tokensCommand,
   ledgerCommand,
   dlqCommand,
+  planCommand,
   doctorCommand,
 ];
 for (const command of commands) {
