@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { engineTools, haveGoTools, howToHaveGoTools } from '../support/go-tools.ts';
@@ -111,9 +112,6 @@ function suite(): void {
     const said = await engine.must('config', 'get', 'mimeo:nodes', '-s', environment);
 
     expect(said).toContain('"max":3');
-    const own = await import('node:fs').then(({ readFileSync }) =>
-      readFileSync(join(program, 'Pulumi.dev.yaml'), 'utf8'),
-    );
-    expect(own).toContain('max: 2');
+    expect(await readFile(join(program, 'Pulumi.dev.yaml'), 'utf8')).toContain('max: 2');
   });
 }

@@ -60,7 +60,7 @@ class Fleet extends Component {
     );
     const kubeconfig = pulumi.jsonStringify({
       server: cluster.endpoint,
-      authority: cluster.certificateAuthority.data,
+      issuer: cluster.identities.apply((all) => all[0]?.oidcs?.[0]?.issuer),
     });
     const provider = new k8s.Provider(this.childName('kubernetes'), { kubeconfig }, this.child());
     const namespace = new k8s.core.v1.Namespace(
