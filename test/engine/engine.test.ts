@@ -50,7 +50,7 @@ function suite(): void {
   it('resolves outputs once things stand', async () => {
     const outputs = JSON.parse(await engine.must('stack', 'output', '--json', '-s', environment)) as unknown;
 
-    expect(outputs).toEqual({
+    expect(outputs).toMatchObject({
       queueUrl: 'https://sqs.us-east-1.amazonaws.com/123456789012/mimeo-jobs',
       namespace: 'mimeo-models',
       account: '123456789012',
@@ -68,7 +68,7 @@ function suite(): void {
 
   it('changes in place what a setting changes, and nothing else', async () => {
     const before = providers.changes.length;
-    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:queue.retentionSeconds', '2000');
+    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:logs.retentionDays', '14');
 
     await engine.must('up', '-s', environment, '--yes', '--skip-preview');
 
@@ -76,12 +76,12 @@ function suite(): void {
       { operation: 'update', type: 'aws:sqs/queue:Queue', name: 'fleet-queue' },
     ]);
     const queue = providers.standing.find(({ name }) => name === 'fleet-queue');
-    expect(queue?.inputs.messageRetentionSeconds).toBe(2000);
+    expect(queue?.inputs.messageRetentionSeconds).toBe(14 * 86_400);
   });
 
   it("leaves a group's number of machines to the autoscaler", async () => {
     const before = providers.changes.length;
-    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:nodes.desired', '1');
+    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:tiers.gpu-t4.min', '1');
 
     await engine.must('up', '-s', environment, '--yes', '--expect-no-changes');
 
@@ -90,7 +90,7 @@ function suite(): void {
 
   it('says what a cloud refused, and finishes when it no longer does', async () => {
     providers.refuse('update', 'aws:eks/nodeGroup:NodeGroup', 'VcpuLimitExceeded: a limit of 0');
-    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:nodes.max', '3');
+    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:tiers.gpu-t4.max', '3');
 
     const refused = await engine.run('up', '-s', environment, '--yes', '--skip-preview');
     providers.allow();
@@ -98,8 +98,23 @@ function suite(): void {
 
     expect(refused.code).not.toBe(0);
     expect(refused.said).toContain('VcpuLimitExceeded: a limit of 0');
-    const nodes = providers.standing.find(({ name }) => name === 'fleet-nodes');
+    const nodes = providers.standing.find(({ name }) => name === 'fleet-gpu-t4');
     expect(nodes?.inputs.scalingConfig).toEqual({ minSize: 0, maxSize: 3, desiredSize: 0 });
+  });
+
+  it('names every mistake of a configuration in a line of its own, and nothing of the program', async () => {
+    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:api.max', '0');
+    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:logs.retention', '5');
+
+    const { code, said } = await engine.run('preview', '-s', environment);
+    await engine.must('config', 'rm', '-s', environment, '--path', 'mimeo:api.max');
+    await engine.must('config', 'rm', '-s', environment, '--path', 'mimeo:logs.retention');
+
+    expect(code).not.toBe(0);
+    expect(said).toContain('Pulumi.dev.yaml has 2 mistakes:');
+    expect(said).toMatch(/^ +api\.max is 0: /m);
+    expect(said).toMatch(/^ +logs\.retention is 5: there is no such setting$/m);
+    expect(said).not.toContain('    at ');
   });
 
   it('takes everything away', async () => {
@@ -109,7 +124,7 @@ function suite(): void {
   });
 
   it('leaves the files of the program as they were', async () => {
-    const said = await engine.must('config', 'get', 'mimeo:nodes', '-s', environment);
+    const said = await engine.must('config', 'get', 'mimeo:tiers', '-s', environment);
 
     expect(said).toContain('"max":3');
     expect(await readFile(join(program, 'Pulumi.dev.yaml'), 'utf8')).toContain('max: 2');

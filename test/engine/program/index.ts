@@ -3,11 +3,10 @@ import * as awsx from '@pulumi/awsx';
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { Component } from '../../../infra/components/component.ts';
+import { readProgramConfig } from '../../../infra/program-config.ts';
 
 /** A program as small as can be that has what infra has: components, awsx's, a cluster that is made and then spoken to. */
-const config = new pulumi.Config();
-const queueSettings = config.requireObject<{ readonly retentionSeconds: number }>('queue');
-const nodeSettings = config.requireObject<{ readonly desired: number; readonly max: number }>('nodes');
+const { project, environment, region, logs, protection, tiers } = readProgramConfig();
 
 class Fleet extends Component {
   readonly queueUrl: pulumi.Output<string>;
@@ -35,20 +34,27 @@ class Fleet extends Component {
       { name: 'mimeo-fleet', roleArn: role.arn, vpcConfig: { subnetIds: vpc.privateSubnetIds } },
       this.child(),
     );
-    new aws.eks.NodeGroup(
-      this.childName('nodes'),
-      {
-        clusterName: cluster.name,
-        nodeRoleArn: role.arn,
-        subnetIds: vpc.privateSubnetIds,
-        scalingConfig: { minSize: 0, maxSize: nodeSettings.max, desiredSize: nodeSettings.desired },
-      },
-      this.child({ ignoreChanges: ['scalingConfig.desiredSize'] }),
-    );
+    for (const { sku, min, max } of tiers) {
+      new aws.eks.NodeGroup(
+        this.childName(sku),
+        {
+          clusterName: cluster.name,
+          nodeRoleArn: role.arn,
+          subnetIds: vpc.privateSubnetIds,
+          scalingConfig: { minSize: 0, maxSize: max, desiredSize: min },
+        },
+        this.child({ ignoreChanges: ['scalingConfig.desiredSize'] }),
+      );
+    }
     const queue = new aws.sqs.Queue(
       this.childName('queue'),
-      { name: 'mimeo-jobs', messageRetentionSeconds: queueSettings.retentionSeconds },
+      { name: 'mimeo-jobs', messageRetentionSeconds: logs.retentionDays * 86_400 },
       this.child(),
+    );
+    new aws.dynamodb.Table(
+      this.childName('table'),
+      { name: 'mimeo-table', hashKey: 'pk', attributes: [{ name: 'pk', type: 'S' }] },
+      this.child({ retainOnDelete: protection.deletion }),
     );
     new aws.iam.RolePolicy(
       this.childName('policy'),
@@ -80,11 +86,15 @@ class Fleet extends Component {
 }
 
 const provider = new aws.Provider('aws', {
-  region: 'us-east-1',
+  region: region as aws.Region,
   defaultTags: { tags: { 'mimeo:project': 'mimeo' } },
 });
 const fleet = new Fleet('fleet', { providers: { aws: provider } });
 
 export const queueUrl = fleet.queueUrl;
 export const namespace = fleet.namespace;
+/** What commands ask a stack for. */
+export const queuePrefix = `${project}-${environment}-`;
+export const registry = `123456789012.dkr.ecr.${region}.amazonaws.com/${project}/${environment}`;
+export const kubeconfig = `aws eks update-kubeconfig --region ${region} --name mimeo-fleet`;
 export const account = aws.getCallerIdentityOutput({}, { provider }).accountId;
