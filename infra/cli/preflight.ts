@@ -66,7 +66,8 @@ export async function preflight(
   const checks: Check[] = [check, ...machineChecks(machine)];
   if (config && account) {
     checks.push(credentialsCheck(account, config), regionCheck(config, around.env));
-    checks.push(...needs.map((need) => quotaCheck(need, account, config.region)));
+    const isKnown = !('problem' in account.identity);
+    if (isKnown) checks.push(...needs.map((need) => quotaCheck(need, account, config.region)));
   }
   if (config && !forDown) checks.push(imagesCheck(config, machine));
   if (bundles) checks.push(bundles);
