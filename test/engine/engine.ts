@@ -18,6 +18,12 @@ export interface Engine {
   readonly folder: string;
   /** Its environment: what a command that starts the CLI itself must be given. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Runs any program in that environment. @param options cwd: default `folder` */
+  start(
+    command: string,
+    args: readonly string[],
+    options?: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> },
+  ): Promise<EngineRun>;
   /** `pulumi ARGS`. */
   run(...args: readonly string[]): Promise<EngineRun>;
   /** The same, which must end well. @returns stdout and stderr */
@@ -55,8 +61,8 @@ export async function openEngine(
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
     ...environment,
   };
-  const run = async (...args: readonly string[]): Promise<EngineRun> => {
-    const child = spawn('pulumi', ['--non-interactive', '--color', 'never', ...args], { cwd: project, env });
+  const start: Engine['start'] = async (command, args, { cwd = project, env: more = {} } = {}) => {
+    const child = spawn(command, args, { cwd, env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => {
@@ -66,9 +72,12 @@ export async function openEngine(
     const [code] = await once(child, 'close');
     return { code, said };
   };
+  const run = (...args: readonly string[]): Promise<EngineRun> =>
+    start('pulumi', ['--non-interactive', '--color', 'never', ...args]);
   return {
     folder: project,
     environment: env,
+    start,
     run,
     async must(...args) {
       const { code, said } = await run(...args);
