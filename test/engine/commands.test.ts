@@ -13,11 +13,10 @@ const repository = resolve(import.meta.dirname, '../..');
 const program = resolve(import.meta.dirname, 'program');
 const region = 'us-east-1';
 
-const isHere = haveGoTools(engineTools);
-if (process.env.REQUIRE_ALL === '1' && !isHere) throw new Error(howToHaveGoTools(engineTools));
+// vitest.config.ts leaves this file out where they are not there.
+if (!haveGoTools(engineTools)) throw new Error(howToHaveGoTools(engineTools));
 
-if (isHere) describe.sequential("commands around Pulumi's CLI", suite);
-else it.skip(howToHaveGoTools(engineTools));
+describe.sequential("commands around Pulumi's CLI", suite);
 
 function suite(): void {
   let aws: EmulatedAws;

@@ -9,11 +9,10 @@ import { type StandInProviders, startStandInProviders } from './stand-in-provide
 const program = resolve(import.meta.dirname, 'program');
 const environment = 'dev';
 
-const isHere = haveGoTools(engineTools);
-if (process.env.REQUIRE_ALL === '1' && !isHere) throw new Error(howToHaveGoTools(engineTools));
+// vitest.config.ts leaves this file out where they are not there.
+if (!haveGoTools(engineTools)) throw new Error(howToHaveGoTools(engineTools));
 
-if (isHere) describe.sequential("Pulumi's engine runs the program", suite);
-else it.skip(howToHaveGoTools(engineTools));
+describe.sequential("Pulumi's engine runs the program", suite);
 
 function suite(): void {
   let providers: StandInProviders;

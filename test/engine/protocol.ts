@@ -21,8 +21,6 @@ export const pluginMessages: typeof pluginMessageTypes = require('@pulumi/pulumi
 export const { Empty }: typeof emptyTypes = require('google-protobuf/google/protobuf/empty_pb.js');
 const { Struct }: typeof structTypes = require('google-protobuf/google/protobuf/struct_pb.js');
 
-export type Messages = typeof providerMessageTypes;
-export type EmptyMessage = emptyTypes.Empty;
 export type StructMessage = structTypes.Struct;
 
 export function toStruct(properties: Properties): StructMessage {

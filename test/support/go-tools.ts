@@ -67,7 +67,7 @@ export function haveGoTools(names: readonly GoToolName[]): boolean {
 /** What tells somebody whose machine lacks a tool how to have it. */
 export function howToHaveGoTools(names: readonly GoToolName[]): string {
   const missing = names.filter((name) => !haveGoTools([name]));
-  return `${missing.join(' and ')} must be built first: npm run build:tools (Go ${`1.${leastGoMinor}`} or later; minutes)`;
+  return `${missing.join(' and ')} must be built first: npm run build:tools (it needs Go, and takes minutes)`;
 }
 
 /**
