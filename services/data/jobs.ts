@@ -230,7 +230,10 @@ export class Jobs {
     const decided = transition(job, event);
     if (decided.kind === 'refused') return decided;
     const isPutBack = decided.job.status === 'starting' && 'outputShown' in event;
-    const heartbeat = isPutBack ? await this.heartbeat(job.id) : undefined;
+    const goesByTime = event.type === 'lease_lost' && event.unlessRenewed === true;
+    const heartbeat = isPutBack || goesByTime ? await this.heartbeat(job.id) : undefined;
+    if (goesByTime && heartbeat?.attempt === job.attempt && heartbeat.expiresAt > event.at)
+      return { kind: 'refused', reason: 'renewed' };
     if (heartbeat?.attempt === job.attempt && heartbeat.outputShown && isPutBack && !event.outputShown) {
       return await this.applyTo(job, { ...event, outputShown: true }, result, durability);
     }
@@ -248,10 +251,10 @@ export class Jobs {
     const known = this.#recent.get(job.id);
     this.#recent.delete(job.id);
     try {
-      // What is put back must not be shown at the same moment.
+      // What is lost must not be shown, nor its lease renewed, at the same moment.
       const check: WriteOp = { op: 'check', key: heartbeatKey(job.id), when: asRead(heartbeat) };
       if (payload) await writePayloadAndRow(this.#table, this.#expiring(after, payload), row, durability);
-      else await this.#table.write(isPutBack ? [row, check] : [row], durability);
+      else await this.#table.write(isPutBack || goesByTime ? [row, check] : [row], durability);
       if (known && !payload) this.#remember({ ...known, job: after });
       else if (known && payload && isSmall(payload)) this.#remember({ ...known, job: after, result });
       return { kind: 'write', job: after };
@@ -388,8 +391,9 @@ export function isEndedJob({ sk, data }: Pick<Item, 'sk' | 'data'>): boolean {
   return data.dataRemoved !== true && data.example === undefined;
 }
 
-/** Holds while a heartbeat is of the attempt, and as shown, as it was read. */
+/** Holds while a heartbeat is as it was read. */
 function asRead(heartbeat: Heartbeat | undefined): Condition {
   if (!heartbeat) return { absent: true };
-  return { equals: { attempt: heartbeat.attempt, outputShown: heartbeat.outputShown } };
+  const { attempt, expiresAt, outputShown } = heartbeat;
+  return { equals: { attempt, expiresAt, outputShown } };
 }

@@ -155,15 +155,17 @@ export class Sweeper {
     const heartbeat = await this.#parts.flow.jobs.heartbeat(job.id);
     const isRenewed = heartbeat?.attempt === job.attempt;
     const expiresAt = isRenewed ? heartbeat.expiresAt : (job.lease?.expiresAt ?? 0);
-    if (expiresAt <= this.#parts.now()) await this.#lose(job);
+    if (expiresAt <= this.#parts.now()) await this.#lose(job, true);
   }
 
-  async #lose(job: Job): Promise<void> {
+  /** @param unlessRenewed whether its runner may still be alive */
+  async #lose(job: Job, unlessRenewed = false): Promise<void> {
     const { flow, now, logger } = this.#parts;
-    const heartbeat = await flow.jobs.heartbeat(job.id);
-    const outputShown = heartbeat?.attempt === job.attempt && heartbeat.outputShown;
-    logger.warn({ job: job.id, attempt: job.attempt }, 'lease lost');
-    await flow.apply(job.id, { type: 'lease_lost', at: now(), attempt: job.attempt, outputShown });
+    const { id, attempt } = job;
+    const heartbeat = await flow.jobs.heartbeat(id);
+    const outputShown = heartbeat?.attempt === attempt && heartbeat.outputShown;
+    const lost = { type: 'lease_lost', at: now(), attempt, outputShown, unlessRenewed } as const;
+    if ((await flow.apply(id, lost))?.changed) logger.warn({ job: id, attempt }, 'lease lost');
   }
 
   /** @returns how many jobs were sent */
