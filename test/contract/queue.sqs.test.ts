@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { ListQueuesCommand, QueueDeletedRecently } from '@aws-sdk/client-sqs';
+import { ListQueuesCommand, QueueDeletedRecently, QueueDoesNotExist } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createSqsClient, createSqsQueue } from '../../services/ports/queue/sqs.ts';
 import { type EmulatedAws, startEmulatedAws } from '../support/emulated-aws.ts';
@@ -85,6 +85,27 @@ it('goes on without a queue that was just removed, until SQS makes it anew', asy
 
   isTooEarly = false;
   await queue.send('pool', { jobId: 'job', group: 'ada' });
+  expect(await queue.receive('pool', { waitSeconds: 0 })).toMatchObject({ jobId: 'job' });
+  await queue.close();
+});
+
+it('waits for a queue that was just made and is not known everywhere yet', async () => {
+  const client = createSqsClient(aws.client);
+  let refusals = 0;
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      if (context.commandName === 'SendMessageCommand' && refusals < 2) {
+        refusals += 1;
+        throw new QueueDoesNotExist({ message: 'Unknown queue', $metadata: {} });
+      }
+      return await next(args);
+    },
+    { step: 'initialize' },
+  );
+  const queue = createSqsQueue({ client, prefix: 'mimeo-test-new-' });
+
+  await queue.send('pool', { jobId: 'job', group: 'ada' });
+
   expect(await queue.receive('pool', { waitSeconds: 0 })).toMatchObject({ jobId: 'job' });
   await queue.close();
 });

@@ -30,6 +30,11 @@ const retentionSeconds = 14 * 24 * 3600;
 /** A hint is handed out again and again while its job waits: only one that nobody ever removes is dead. */
 const maxReceiveCount = 1000;
 
+/** A queue that was just made is not known everywhere: SQS asks for a second before it is used. */
+const newQueuePauseMs = 1000;
+/** By a known URL, by the queue's name, and after that second. */
+const mostTries = 3;
+
 /** Seconds between two polls while a queue that was just removed cannot be made anew. */
 const removedPauseSeconds = 5;
 
@@ -122,12 +127,14 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
 
   /** Calls with the queue's URL; where the queue was removed meanwhile, makes it anew. */
   async function withQueue<T>(pool: string, call: (url: string) => Promise<T>): Promise<T> {
-    try {
-      return await call(await urlOf(pool));
-    } catch (error) {
-      if (!(error instanceof QueueDoesNotExist)) throw error;
-      urls.delete(pool);
-      return await call(await urlOf(pool));
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await call(await urlOf(pool));
+      } catch (error) {
+        if (!(error instanceof QueueDoesNotExist) || tries === mostTries) throw error;
+        urls.delete(pool);
+        if (tries > 1) await pause(newQueuePauseMs);
+      }
     }
   }
 
