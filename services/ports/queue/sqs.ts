@@ -38,6 +38,9 @@ const mostTries = 3;
 /** Seconds between two polls while a queue that was just removed cannot be made anew. */
 const removedPauseSeconds = 5;
 
+/** What is left of a poll by the time that an api which leaves closes its queue. */
+const defaultClosingMs = 10_000;
+
 /** How long the answer to a poll may have been under way: a message counts as another's too early, never too late. */
 const answerMs = 500;
 
@@ -49,6 +52,8 @@ export interface SqsQueueOptions {
   readonly deadLetterArn?: string;
   /** Seconds after which a message that was received and not removed is handed out again. @default 30 */
   readonly visibilitySeconds?: number;
+  /** How long `close` waits for polls that are under way. @default 10 s */
+  readonly closingMs?: number;
 }
 
 /** Long polls that one process can have open: each has a connection of its own, and must not keep others waiting. */
@@ -86,9 +91,12 @@ export function queueName(prefix: string, pool: string): string {
  * left goes to another one that waits here, or back.
  */
 export function createSqsQueue(options: SqsQueueOptions): Queue {
-  const { client, prefix, deadLetterArn, visibilitySeconds = defaultVisibilitySeconds } = options;
+  const { client, prefix, deadLetterArn, closingMs = defaultClosingMs } = options;
+  const { visibilitySeconds = defaultVisibilitySeconds } = options;
   const urls = new Map<string, Promise<string>>();
   const waiters = new Map<string, Set<Waiter>>();
+  /** Under way, with what becomes of their messages. */
+  const polls = new Set<Promise<void>>();
   let isClosed = false;
 
   function urlOf(pool: string): Promise<string> {
@@ -245,7 +253,7 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
       const leave = () => waiter.hand(undefined);
       waiting.add(waiter);
       signal?.addEventListener('abort', leave);
-      poll(pool, waitSeconds)
+      const polling = poll(pool, waitSeconds)
         .then(async (message) => {
           if (message && waiting.has(waiter)) waiter.hand(message);
           else if (message) await offer(pool, message);
@@ -253,6 +261,8 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
         // Whoever has left needs to know of no failure.
         .catch(reject)
         .finally(leave);
+      polls.add(polling);
+      void polling.finally(() => polls.delete(polling));
       return await promise;
     },
 
@@ -272,6 +282,8 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
     async close() {
       isClosed = true;
       for (const set of waiters.values()) for (const waiter of [...set]) waiter.hand(undefined);
+      // What is answered into a connection that is gone would be hidden for as long as if somebody worked on it.
+      await Promise.race([Promise.all(polls), pause(closingMs, undefined, { ref: false })]);
       client.destroy();
     },
   };
