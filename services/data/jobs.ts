@@ -357,13 +357,32 @@ export class Jobs {
     return items.map((item) => fromStored<Job>(item));
   }
 
+  /**
+   * All jobs of a pool that wait or run, oldest first, `limit` at a time. An index lags: a page whose jobs have just
+   * gone on has fewer, or none, and is not the last for that.
+   */
+  async *unfinishedPages(
+    pool: string,
+    state: 'queued' | 'running',
+    limit: number,
+  ): AsyncGenerator<readonly Job[]> {
+    const partition = { index: 'unfinished', pk: unfinishedPartition(pool, state) } as const;
+    let cursor: string | undefined;
+    do {
+      const page = await this.#table.query(partition, { limit, cursor });
+      yield page.items.map((item) => fromStored<Job>(item));
+      cursor = page.next;
+    } while (cursor !== undefined);
+  }
+
   /** Unfinished jobs whose `Cancel-After` time is over. */
-  async overdue(now: number, limit: number): Promise<readonly Job[]> {
-    const { items } = await this.#table.query(
-      { index: 'due', pk: 'DEADLINES' },
-      { limit, before: timeKey(now + 1) },
-    );
-    return items.map((item) => fromStored<Job>(item));
+  async overdue(
+    now: number,
+    options: { readonly limit: number; readonly cursor?: string },
+  ): Promise<Page<Job>> {
+    const partition = { index: 'due', pk: 'DEADLINES' } as const;
+    const page = await this.#table.query(partition, { ...options, before: timeKey(now + 1) });
+    return { items: page.items.map((item) => fromStored<Job>(item)), next: page.next };
   }
 
   #remember(record: JobRecord): void {

@@ -4,9 +4,9 @@ import type { Job } from '../core/job.ts';
 import type { Pool, PoolState } from '../core/pool.ts';
 import { rememberTime } from '../core/remembered.ts';
 import type { JobFlow } from '../data/job-flow.ts';
-import { settleBatch } from '../data/placed-files.ts';
 import type { Pools } from '../data/pools.ts';
 import { removalBatch } from '../data/retention.ts';
+import { Walk } from './walk.ts';
 
 /** Jobs that one look takes up; the next look goes on. */
 const batch = 100;
@@ -32,6 +32,9 @@ interface Parts {
 export class Sweeper {
   readonly #parts: Parts;
   readonly #keptActive = new Map<string, number>();
+  readonly #overdue = new Walk();
+  readonly #removals = new Walk();
+  readonly #lostFiles = new Walk();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -40,9 +43,11 @@ export class Sweeper {
   /** Cancels jobs whose `Cancel-After` time is over. @returns whether there may be more of them */
   async cancelOverdue(): Promise<boolean> {
     const { flow, now } = this.#parts;
-    const overdue = await flow.jobs.overdue(now(), batch);
-    for (const job of overdue) await flow.cancel(job.id, 'deadline_exceeded', now());
-    return overdue.length === batch;
+    return await this.#overdue.step(async (cursor) => {
+      const overdue = await flow.jobs.overdue(now(), { limit: batch, cursor });
+      for (const job of overdue.items) await flow.cancel(job.id, 'deadline_exceeded', now());
+      return overdue.next;
+    });
   }
 
   /** Puts back jobs whose leases have expired, and sends anew what seems to have lost its message. */
@@ -60,15 +65,8 @@ export class Sweeper {
   }
 
   async #expireAll(pool: Pool): Promise<void> {
-    let last: Job | undefined;
-    do {
-      const running = await this.#parts.flow.jobs.unfinished(pool.id, 'running', {
-        limit: batch,
-        after: last,
-      });
+    for await (const running of this.#parts.flow.jobs.unfinishedPages(pool.id, 'running', batch))
       await Promise.all(running.map(async (job) => this.#expire(job)));
-      last = running.length === batch ? running.at(-1) : undefined;
-    } while (last);
   }
 
   /** A pool whose jobs wait for a day without a new one must not be forgotten. */
@@ -113,10 +111,15 @@ export class Sweeper {
   async removeOldData(rounds: number = removalRounds): Promise<boolean> {
     const { flow, now, retentionSeconds = 0 } = this.#parts;
     if (retentionSeconds === 0) return false;
+    const { retention } = flow.jobs;
+    const removeSome = async (cursor: string | undefined) => {
+      const before = now() - retentionSeconds * 1000 + 1;
+      const { items, next } = await retention.withData(before, { limit: removalBatch, cursor });
+      if (items.length > 0) await retention.removeData(items);
+      return next;
+    };
     for (let round = 0; round < rounds; round += 1) {
-      const jobs = await flow.jobs.retention.withData(now() - retentionSeconds * 1000 + 1, removalBatch);
-      if (jobs.length > 0) await flow.jobs.retention.removeData(jobs);
-      if (jobs.length < removalBatch) return false;
+      if (!(await this.#removals.step(removeSome))) return false;
       await turn();
     }
     return true;
@@ -126,7 +129,8 @@ export class Sweeper {
   async removeLostFiles(rounds: number = removalRounds): Promise<boolean> {
     const { flow, now } = this.#parts;
     for (let round = 0; round < rounds; round += 1) {
-      if ((await flow.jobs.placedFiles.settle(now())) < settleBatch) return false;
+      const settle = async (cursor: string | undefined) => flow.jobs.placedFiles.settle(now(), cursor);
+      if (!(await this.#lostFiles.step(settle))) return false;
       await turn();
     }
     return true;
@@ -172,15 +176,13 @@ export class Sweeper {
   async #resend(pool: Pool, createdBefore: number): Promise<number> {
     const { flow } = this.#parts;
     let sent = 0;
-    let last: Job | undefined;
-    for (;;) {
-      const waiting = await flow.jobs.unfinished(pool.id, 'queued', { limit: batch, after: last });
+    for await (const waiting of flow.jobs.unfinishedPages(pool.id, 'queued', batch)) {
       const old = waiting.filter((job) => job.createdAt < createdBefore);
       for (const job of old) await flow.enqueue(job);
       sent += old.length;
-      last = old.at(-1);
-      if (old.length < batch) return sent;
+      if (old.length < waiting.length) break;
     }
+    return sent;
   }
 }
 

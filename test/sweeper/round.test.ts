@@ -152,7 +152,7 @@ describe('a pool without a job for a week', () => {
   });
 
   it('is not retired where a job came meanwhile', async () => {
-    const [idle] = await test.pools.idleSince(test.clock.now + 1, 1);
+    const [idle] = (await test.pools.idleSince(test.clock.now + 1, { limit: 1 })).items;
     test.clock.now += 1000;
     await test.pools.touch(pool, test.clock.now);
 
