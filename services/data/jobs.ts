@@ -360,16 +360,18 @@ export class Jobs {
   /**
    * All jobs of a pool that wait or run, oldest first, `limit` at a time. An index lags: a page whose jobs have just
    * gone on has fewer, or none, and is not the last for that.
+   * @param after where given, only jobs younger than it
    */
   async *unfinishedPages(
     pool: string,
     state: 'queued' | 'running',
     limit: number,
+    after?: Job,
   ): AsyncGenerator<readonly Job[]> {
     const partition = { index: 'unfinished', pk: unfinishedPartition(pool, state) } as const;
     let cursor: string | undefined;
     do {
-      const page = await this.#table.query(partition, { limit, cursor });
+      const page = await this.#table.query(partition, { limit, cursor, after: after && ageKey(after) });
       yield page.items.map((item) => fromStored<Job>(item));
       cursor = page.next;
     } while (cursor !== undefined);

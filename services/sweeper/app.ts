@@ -1,11 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Job } from '../core/job.ts';
-import type { Pool, PoolState } from '../core/pool.ts';
+import type { Pool } from '../core/pool.ts';
 import { rememberTime } from '../core/remembered.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Pools } from '../data/pools.ts';
 import { removalBatch } from '../data/retention.ts';
+import { Resends } from './resend.ts';
 import { Walk } from './walk.ts';
 
 /** Jobs that one look takes up; the next look goes on. */
@@ -14,10 +15,6 @@ const batch = 100;
 const removalRounds = 40;
 /** How often a pool with unfinished jobs is marked as active. */
 const keepActiveMs = 3_600_000;
-/** A waiting job of this age whose pool has idle instances has lost its message. */
-const lostMessageMs = 30_000;
-/** An instance that was idle for less than this may just be between two jobs. */
-const trulyIdleMs = 5000;
 
 interface Parts {
   readonly flow: JobFlow;
@@ -32,12 +29,14 @@ interface Parts {
 export class Sweeper {
   readonly #parts: Parts;
   readonly #keptActive = new Map<string, number>();
+  readonly #resends: Resends;
   readonly #overdue = new Walk();
   readonly #removals = new Walk();
   readonly #lostFiles = new Walk();
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#resends = new Resends(parts.flow, parts.now);
   }
 
   /** Cancels jobs whose `Cancel-After` time is over. @returns whether there may be more of them */
@@ -56,17 +55,25 @@ export class Sweeper {
     for (const pool of await pools.active(now())) await this.repairPool(pool);
   }
 
-  /** Does what `repair` does, for one pool. */
-  async repairPool(pool: Pool): Promise<void> {
-    const { pools, now } = this.#parts;
-    await this.#expireAll(pool);
-    if (hasIdleInstance(await pools.state(pool.id), now())) await this.#resend(pool, now() - lostMessageMs);
+  /**
+   * Does what `repair` does, for one pool.
+   * @param isTimeUp asked between groups of jobs
+   * @returns whether nothing is left for the next time
+   */
+  async repairPool(pool: Pool, isTimeUp: () => boolean = () => false): Promise<boolean> {
+    const isThrough = await this.#expireAll(pool, isTimeUp);
+    const state = await this.#parts.pools.state(pool.id);
+    const isSent = await this.#resends.look(pool.id, state, isTimeUp);
     await this.#keepActive(pool);
+    return isThrough && isSent;
   }
 
-  async #expireAll(pool: Pool): Promise<void> {
-    for await (const running of this.#parts.flow.jobs.unfinishedPages(pool.id, 'running', batch))
+  async #expireAll(pool: Pool, isTimeUp: () => boolean): Promise<boolean> {
+    for await (const running of this.#parts.flow.jobs.unfinishedPages(pool.id, 'running', batch)) {
       await Promise.all(running.map(async (job) => this.#expire(job)));
+      if (running.length === batch && isTimeUp()) return false;
+    }
+    return true;
   }
 
   /** A pool whose jobs wait for a day without a new one must not be forgotten. */
@@ -89,7 +96,7 @@ export class Sweeper {
     let recovered = 0;
     // Also those that count as inactive: the machine may have been off for days.
     for (const pool of await pools.all()) {
-      let taken = await this.#resend(pool, Number.POSITIVE_INFINITY);
+      let taken = await this.#sendAll(pool);
       for (;;) {
         const running = await flow.jobs.unfinished(pool.id, 'running', { limit: batch });
         if (running.length === 0) break;
@@ -173,22 +180,15 @@ export class Sweeper {
   }
 
   /** @returns how many jobs were sent */
-  async #resend(pool: Pool, createdBefore: number): Promise<number> {
+  async #sendAll(pool: Pool): Promise<number> {
     const { flow } = this.#parts;
     let sent = 0;
     for await (const waiting of flow.jobs.unfinishedPages(pool.id, 'queued', batch)) {
-      const old = waiting.filter((job) => job.createdAt < createdBefore);
-      for (const job of old) await flow.enqueue(job);
-      sent += old.length;
-      if (old.length < waiting.length) break;
+      for (const job of waiting) await flow.enqueue(job);
+      sent += waiting.length;
     }
     return sent;
   }
-}
-
-function hasIdleInstance(state: PoolState | undefined, now: number): boolean {
-  const instances = state?.instances ?? [];
-  return instances.some(({ idleSince }) => idleSince !== null && now - idleSince >= trulyIdleMs);
 }
 
 /**

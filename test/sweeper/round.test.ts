@@ -18,10 +18,10 @@ let looked: string[];
 let lookMs: number;
 
 class ObservedSweeper extends Sweeper {
-  override async repairPool(pool: Pool): Promise<void> {
+  override async repairPool(pool: Pool, isTimeUp?: () => boolean): Promise<boolean> {
     looked.push(pool.id);
     test.clock.now += lookMs;
-    await super.repairPool(pool);
+    return await super.repairPool(pool, isTimeUp);
   }
 }
 
