@@ -132,6 +132,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     objects,
     now,
     demandSpacingMs: parts.demandSpacingMs,
+    logger: parts.logger,
   });
   await dispatch.start();
   const { concurrentPerAccount, queuedPerPool } = parts.limits ?? {};

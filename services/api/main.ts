@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   await makeFirstToken(env.MIMEO_FIRST_TOKEN_SECRET_ARN, table, logger);
   const webhookTargets = { allowHttp: env.MIMEO_WEBHOOK_PRIVATE, allowPrivate: env.MIMEO_WEBHOOK_PRIVATE };
   const jobs = new Jobs(table, objects, { expireDataAfterSeconds: env.MIMEO_RETENTION_SECONDS });
-  const flow = new JobFlow({ jobs, queue, channel });
+  const flow = new JobFlow({ jobs, queue, channel, logger });
   const limits = await openLimits(env, logger);
   const most = env.MIMEO_MAX_CONCURRENT_PER_ACCOUNT;
   const api = await createApi({

@@ -71,7 +71,8 @@ export function decodeOutput({ type, data }: Pick<ChannelEvent, 'type' | 'data'>
 
 /**
  * What the current attempt of a job has put out so far, from the channel's memory.
- * @returns undefined where nothing is remembered or the memory no longer reaches back to the beginning
+ * @returns undefined where nothing is remembered, or the memory lacks something that came before what it holds: its end
+ * must not pass for the whole, nor take the place of more that is stored
  */
 export async function readProgress(channel: Channel, job: Job): Promise<Progress | undefined> {
   const subscription = await channel.subscribe(jobTopic(job.id), () => undefined);
@@ -80,7 +81,27 @@ export async function readProgress(channel: Channel, job: Job): Promise<Progress
   if (gap || events.length === 0) return undefined;
   const mine = events.filter((event) => parsePlace(event.id)?.attempt === job.attempt);
   // A report whose answer was lost is sent again, perhaps to another process, which then publishes it once more.
-  return collect([...new Map(mine.map((event) => [`${event.id} ${event.data}`, event])).values()]);
+  const once = [...new Map(mine.map((event) => [`${event.id} ${event.data}`, event])).values()];
+  return isWhole(once) ? collect(once) : undefined;
+}
+
+/**
+ * Whether the events of an attempt begin with its first, and none is jumped over. A topic that was silent for long, or
+ * evicted, begins anew with whatever comes next.
+ */
+function isWhole(events: readonly ChannelEvent[]): boolean {
+  let [chunks, logs] = [0, 0];
+  for (const { id, type } of events) {
+    const place = parsePlace(id);
+    if (!place || place.chunk > (type === 'logs' ? chunks : chunks + 1)) return false;
+    // Runners of earlier releases say nothing of places: then each process counts for itself, and some come twice.
+    if (place.chunk < chunks) continue;
+    if (place.chunk > chunks) logs = 0;
+    if (place.log > logs + 1) return false;
+    chunks = place.chunk;
+    logs = Math.max(logs, place.log);
+  }
+  return true;
 }
 
 function collect(events: readonly ChannelEvent[]): Progress {

@@ -124,7 +124,7 @@ async function compose(
   });
   const models = new Models(table);
   const pools = new Pools(table);
-  const flow = new JobFlow({ jobs: new Jobs(table, objects), queue, channel });
+  const flow = new JobFlow({ jobs: new Jobs(table, objects), queue, channel, logger });
   const registrar = new SourceRegistrar({ home: home.root, python: env.MIMEO_PYTHON });
   const hardware = new HardwareCatalogue(env.MIMEO_PRICES);
   await ensureAccount(new Accounts(table), home.token, now());

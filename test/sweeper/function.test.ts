@@ -145,7 +145,7 @@ it('removes what has been kept for its time: payloads, and files with their byte
   await run();
 
   expect(await cloud.jobs.record(old.id)).toMatchObject({ input: {}, job: { dataRemoved: true } });
-  expect(await files.expired(Date.now(), 10)).toEqual([]);
+  expect((await files.expired(Date.now(), { limit: 10 })).items).toEqual([]);
   expect(await objects.get(fileObjectKey(file))).toBeUndefined();
 });
 
