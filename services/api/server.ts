@@ -9,6 +9,8 @@ import type { Api } from './app.ts';
 const keptLongerSeconds = 5;
 /** What streams and waits have left to end in, once they are told to. */
 const lastWordsSeconds = 5;
+/** While it drains: a connection whose last answer has gone out is let go this soon after. */
+const idleLookMs = 200;
 
 export interface ServerOptions {
   readonly host: string;
@@ -57,6 +59,9 @@ export async function serveApi(
       await pause(Math.min(options.deregistrationSeconds * 1000, lastWordsAt - performance.now()));
       const closed = once(server, 'close');
       server.close();
+      // It lets go of what is idle now; a connection with an answer under way is idle later, and kept for minutes.
+      const looks = setInterval(() => server.closeIdleConnections(), idleLookMs);
+      void closed.finally(() => clearInterval(looks));
       await Promise.race([closed, elapsed(lastWordsAt)]);
       api.leave();
       await Promise.race([closed, elapsed(endAt)]);
