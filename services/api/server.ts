@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Api } from './app.ts';
+import { endStalledBodies, type SlowestBody } from './slow-bodies.ts';
 
 /** A connection that the load balancer still takes for open must be: else it answers 502. */
 const keptLongerSeconds = 5;
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly drainSeconds: number;
   /** For how long after its beginning a load balancer may still send requests here. */
   readonly deregistrationSeconds: number;
+  /** A body that comes slower is ended. @default that of `endStalledBodies` */
+  readonly slowestBody?: SlowestBody;
 }
 
 /** An api that listens. */
@@ -42,6 +45,7 @@ export async function serveApi(
 ): Promise<ApiServer> {
   const server = createAdaptorServer({ fetch: api.fetch }) as Server;
   server.keepAliveTimeout = (options.idleTimeoutSeconds + keptLongerSeconds) * 1000;
+  endStalledBodies(server, options.slowestBody);
   let isLeaving = false;
   server.prependListener('request', (_, response) => {
     if (isLeaving) response.setHeader('connection', 'close');
