@@ -76,7 +76,7 @@ export function openQueue(env: Variables<typeof queueVariables>): Queue {
 export function openObjects(env: Variables<typeof objectsVariables>): Objects {
   return createS3Objects({
     // An emulated S3 has no name for each bucket.
-    client: createS3Client({ forcePathStyle: isEmulated() }),
+    client: createS3Client(isEmulated() ? { forcePathStyle: true, requestHandler: patient } : {}),
     bucket: env.MIMEO_BUCKET,
     cloudFront: cloudFrontOf(env),
   });

@@ -71,7 +71,7 @@ export interface ApiParts {
   readonly objects: Objects;
   /** Largest file that may be uploaded. */
   readonly maxFileBytes: number;
-  /** Given where the api itself serves the signed URLs of objects. */
+  /** Given where the api itself serves the signed URLs of objects; downloads of files are redirected to them elsewhere. */
   readonly servedObjects?: ServedObjects;
   /** What webhooks may call. @default https at public addresses */
   readonly webhookTargets?: TargetPolicy;
@@ -175,7 +175,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   metricsRoute(app, { metrics, flow, pools, now, authenticate });
   if (parts.corsOrigins?.length) app.use('/v1/*', allowOrigins(parts.corsOrigins));
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
-  fileDownloadRoutes(app, uploads);
+  fileDownloadRoutes(app, uploads, { redirects: parts.servedObjects === undefined });
   // What is registered above needs no token; what follows does.
   app.use('/v1/*', admit(callerOf));
   if (rates.isOn) app.use('/v1/*', limitRate(rates));

@@ -63,6 +63,8 @@ export interface CloudOptions {
   readonly apis?: number;
   /** More variables for the apis. */
   readonly env?: Readonly<Record<string, string>>;
+  /** More variables for the director, and of these what models may see. */
+  readonly directorEnv?: Readonly<Record<string, string>>;
 }
 
 /** The platform over two api processes, with the example that every platform has. */
@@ -162,6 +164,7 @@ async function compose(
       MIMEO_HOME: home,
       MIMEO_MAX_INSTANCES: '3',
       MIMEO_DRAIN_GRACE_SECONDS: '1',
+      ...options.directorEnv,
     };
     const director = await startService(
       'services/director/main.ts',
