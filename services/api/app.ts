@@ -50,6 +50,7 @@ import { registryRoutes } from './routes/registry.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { UploadRoom, type UploadRoomSize } from './upload-room.ts';
 
 /** Longest JSON body, bytes; larger inputs are files. */
 const maxBodyBytes = 10 * 1024 * 1024;
@@ -71,6 +72,8 @@ export interface ApiParts {
   readonly objects: Objects;
   /** Largest file that may be uploaded. */
   readonly maxFileBytes: number;
+  /** What uploads hold of this process's memory. @default next to nothing, and no limit */
+  readonly uploadRoom?: UploadRoomSize;
   /** Given where the api itself serves the signed URLs of objects; downloads of files are redirected to them elsewhere. */
   readonly servedObjects?: ServedObjects;
   /** What webhooks may call. @default https at public addresses */
@@ -148,7 +151,8 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   });
   const { maxFileBytes } = parts;
   const files = new Files(table);
-  const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, now });
+  const room = parts.uploadRoom && new UploadRoom(parts.uploadRoom);
+  const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, room, now });
   const draining = new AbortController();
   const leaving = new AbortController();
 

@@ -5,6 +5,7 @@ import { HardwareCatalogue } from '../core/hardware.ts';
 import { wantsTraces } from '../core/trace.ts';
 import { JobFlow } from '../data/job-flow.ts';
 import { Jobs } from '../data/jobs.ts';
+import { bytesHeldByPut } from '../ports/objects/s3.ts';
 import { createEcrAccess } from '../ports/registry/ecr.ts';
 import { createApi } from './app.ts';
 import { type ApiEnvironment, parseApiEnv } from './env.ts';
@@ -14,6 +15,9 @@ import { SharedConcurrency } from './shared-concurrency.ts';
 
 /** In a table that bills each read a director is answered at once after a pause, and then this often at most. */
 const demandSpacingMs = 1000;
+
+/** Of a task's 512 MiB, the least that it can have. */
+const maxUploadBytesHeld = 192 * 1024 * 1024;
 
 /** Nothing is built in the cloud: versions come from images. */
 const noBuilder: SourceBuilder = {
@@ -58,6 +62,7 @@ async function main(): Promise<void> {
     }),
     publicUrl: () => env.MIMEO_PUBLIC_URL,
     maxFileBytes: Math.floor(env.MIMEO_MAX_FILE_MB * 1024 * 1024),
+    uploadRoom: { bytes: maxUploadBytesHeld, bytesEach: bytesHeldByPut },
     webhookTargets,
     signingKey: env.MIMEO_SIGNING_KEY,
     now: Date.now,

@@ -17,9 +17,14 @@ import { ProblemError } from '../../core/errors.ts';
 import { parseObjectKey } from './key.ts';
 import type { Objects } from './port.ts';
 
-/** Bytes of one part of an upload, of which a process holds `partsAtOnce`; S3 takes 5 MiB to 5 GiB, at most 10,000. */
-const partBytes = 16 * 1024 * 1024;
+/**
+ * Bytes of one part of an upload, of which a process holds `partsAtOnce` and the one that it collects. S3 takes 10,000
+ * parts of 5 MiB at least: files of up to 78 GiB.
+ */
+const partBytes = 8 * 1024 * 1024;
 const partsAtOnce = 2;
+/** What a `put` of a stream holds in memory at most. */
+export const bytesHeldByPut = (partsAtOnce + 1) * partBytes;
 /** Role credentials may end an hour from now (AWS docs: presigned URLs die with the credentials that signed them). */
 const longestPresignSeconds = 3600;
 /** S3: bytes of all user metadata and headers of an object; ours is the content type. */
