@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type {
+  bucketVariables,
   channelVariables,
-  cloudVariables,
   objectsVariables,
   queueVariables,
   signingKeyVariables,
@@ -31,6 +32,15 @@ function isEmulated(): boolean {
   return process.env.AWS_ENDPOINT_URL !== undefined;
 }
 
+/** What is given to those only who need it. */
+type KeyVariables = Partial<Variables<typeof signingKeyVariables>>;
+type BucketVariables = Variables<typeof bucketVariables> & Partial<Variables<typeof objectsVariables>>;
+
+/** All that `openCloud` needs, of which the keys are for those who sign. */
+type StoresVariables = Variables<typeof tableVariables & typeof queueVariables & typeof channelVariables> &
+  BucketVariables &
+  KeyVariables;
+
 /** The stores of a platform in the cloud. */
 export interface Cloud {
   readonly table: Table;
@@ -41,7 +51,7 @@ export interface Cloud {
 }
 
 /** Opens all stores by their variables. Region, credentials and endpoint are the AWS SDK's own (`AWS_REGION`, …). */
-export async function openCloud(env: Variables<typeof cloudVariables>, logger: Logger): Promise<Cloud> {
+export async function openCloud(env: StoresVariables, logger: Logger): Promise<Cloud> {
   const channel = await openChannel(env, logger);
   const table = openTable(env);
   const queue = openQueue(env);
@@ -56,12 +66,12 @@ export async function openCloud(env: Variables<typeof cloudVariables>, logger: L
   };
 }
 
-/** Only the table, for what needs no more. */
-export function openTable(env: Variables<typeof tableVariables & typeof signingKeyVariables>): Table {
+/** Only the table, for what needs no more. Without the key its cursors are good in this process only. */
+export function openTable(env: Variables<typeof tableVariables> & KeyVariables): Table {
   return createDynamoTable({
     client: createDynamoClient(isEmulated() ? { requestHandler: patient } : {}),
     tableName: env.MIMEO_TABLE,
-    cursorKey: env.MIMEO_SIGNING_KEY,
+    cursorKey: env.MIMEO_SIGNING_KEY ?? randomBytes(32),
   });
 }
 
@@ -73,7 +83,7 @@ export function openQueue(env: Variables<typeof queueVariables>): Queue {
   });
 }
 
-export function openObjects(env: Variables<typeof objectsVariables>): Objects {
+export function openObjects(env: BucketVariables): Objects {
   return createS3Objects({
     // An emulated S3 has no name for each bucket.
     client: createS3Client(isEmulated() ? { forcePathStyle: true, requestHandler: patient } : {}),
@@ -91,7 +101,7 @@ export async function openChannel(env: Variables<typeof channelVariables>, logge
 }
 
 /** @throws Error where only some of its variables are set */
-function cloudFrontOf(env: Variables<typeof objectsVariables>): CloudFrontSigner | undefined {
+function cloudFrontOf(env: BucketVariables): CloudFrontSigner | undefined {
   const {
     MIMEO_CLOUDFRONT_URL: url,
     MIMEO_CLOUDFRONT_KEY_PAIR_ID: keyPairId,

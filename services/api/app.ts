@@ -5,6 +5,7 @@ import { cors } from 'hono/cors';
 import type { Logger } from 'pino';
 import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
+import { streamKeyOf } from '../core/signing-keys.ts';
 import { traceOfLog } from '../core/trace.ts';
 import type { TargetPolicy } from '../core/webhook.ts';
 import { Accounts } from '../data/accounts.ts';
@@ -78,7 +79,7 @@ export interface ApiParts {
   readonly servedObjects?: ServedObjects;
   /** What webhooks may call. @default https at public addresses */
   readonly webhookTargets?: TargetPolicy;
-  /** Signs stream URLs and fleet tokens; 32 bytes. */
+  /** Signs URLs of streams and downloads, and fleet tokens; 32 bytes. */
   readonly signingKey: Buffer;
   readonly now: () => number;
   readonly logger: Logger;
@@ -144,7 +145,8 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     objects,
     hardware,
     publicUrl,
-    signingKey,
+    // What an api of the release before knows; once that is gone, it can be the key of its own.
+    streamKey: signingKey,
     now,
     queuedPerPool,
     concurrency,
@@ -171,7 +173,8 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   app.notFound(handleNotFound((path) => methodsOf(app, path)));
   app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens, draining: draining.signal }));
   healthRoutes(app, async () => !draining.signal.aborted && (await answers(table)));
-  streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now, leaving: leaving.signal });
+  const streamKeys = [streamKeyOf(signingKey), signingKey];
+  streamRoutes(app, { jobs: flow.jobs, channel, objects, streamKeys, now, leaving: leaving.signal });
   const callerOf = authenticator(accounts, now);
   const metrics = new Metrics();
   flow.onEnd((job) => metrics.countEnd(job));

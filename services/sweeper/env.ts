@@ -1,10 +1,20 @@
 import { z } from 'zod';
 import { retentionVariables } from '../core/api-variables.ts';
-import { cloudVariables, describeVariable, logVariables } from '../core/cloud-variables.ts';
+import {
+  bucketVariables,
+  channelVariables,
+  describeVariable,
+  logVariables,
+  queueVariables,
+  tableVariables,
+} from '../core/cloud-variables.ts';
 import { parseEnvironment } from '../core/environment.ts';
 
 const schema = z.object({
-  ...cloudVariables,
+  ...tableVariables,
+  ...queueVariables,
+  ...bucketVariables,
+  ...channelVariables,
   ...logVariables,
   ...retentionVariables,
   /** The queue of deliveries to be tried. */
