@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type {
+  bucketVariables,
   channelVariables,
-  cloudVariables,
   objectsVariables,
   queueVariables,
   signingKeyVariables,
@@ -32,6 +33,16 @@ function isEmulated(): boolean {
   return process.env.AWS_ENDPOINT_URL !== undefined;
 }
 
+/** What is given to those only who need it. */
+type KeyVariables = Partial<Variables<typeof signingKeyVariables>>;
+type BucketVariables = Variables<typeof bucketVariables> & Partial<Variables<typeof objectsVariables>>;
+
+/** All that `openCloud` takes: keys where a process signs, and a channel where it stands in the channel's network. */
+type StoresVariables = Variables<typeof tableVariables & typeof queueVariables> &
+  BucketVariables &
+  KeyVariables &
+  Partial<Variables<typeof channelVariables>>;
+
 /** The stores of a platform in the cloud. */
 export interface Cloud {
   readonly table: Table;
@@ -41,12 +52,8 @@ export interface Cloud {
   close(): Promise<void>;
 }
 
-/** Variables of all stores; a process outside of the channel's network has no channel. */
-type CloudEnvironment = Omit<Variables<typeof cloudVariables>, 'MIMEO_CHANNEL_URL'> &
-  Partial<Variables<typeof channelVariables>>;
-
 /** Opens all stores by their variables. Region, credentials and endpoint are the AWS SDK's own (`AWS_REGION`, …). */
-export async function openCloud(env: CloudEnvironment, logger: Logger): Promise<Cloud> {
+export async function openCloud(env: StoresVariables, logger: Logger): Promise<Cloud> {
   const { MIMEO_CHANNEL_URL } = env;
   const channel =
     MIMEO_CHANNEL_URL === undefined ? createNoChannel() : await openChannel({ MIMEO_CHANNEL_URL }, logger);
@@ -63,12 +70,12 @@ export async function openCloud(env: CloudEnvironment, logger: Logger): Promise<
   };
 }
 
-/** Only the table, for what needs no more. */
-export function openTable(env: Variables<typeof tableVariables & typeof signingKeyVariables>): Table {
+/** Only the table, for what needs no more. Without the key its cursors are good in this process only. */
+export function openTable(env: Variables<typeof tableVariables> & KeyVariables): Table {
   return createDynamoTable({
     client: createDynamoClient(isEmulated() ? { requestHandler: patient } : {}),
     tableName: env.MIMEO_TABLE,
-    cursorKey: env.MIMEO_SIGNING_KEY,
+    cursorKey: env.MIMEO_SIGNING_KEY ?? randomBytes(32),
   });
 }
 
@@ -80,10 +87,10 @@ export function openQueue(env: Variables<typeof queueVariables>): Queue {
   });
 }
 
-export function openObjects(env: Variables<typeof objectsVariables>): Objects {
+export function openObjects(env: BucketVariables): Objects {
   return createS3Objects({
     // An emulated S3 has no name for each bucket.
-    client: createS3Client({ forcePathStyle: isEmulated() }),
+    client: createS3Client(isEmulated() ? { forcePathStyle: true, requestHandler: patient } : {}),
     bucket: env.MIMEO_BUCKET,
     cloudFront: cloudFrontOf(env),
   });
@@ -98,7 +105,7 @@ export async function openChannel(env: Variables<typeof channelVariables>, logge
 }
 
 /** @throws Error where only some of its variables are set */
-function cloudFrontOf(env: Variables<typeof objectsVariables>): CloudFrontSigner | undefined {
+function cloudFrontOf(env: BucketVariables): CloudFrontSigner | undefined {
   const {
     MIMEO_CLOUDFRONT_URL: url,
     MIMEO_CLOUDFRONT_KEY_PAIR_ID: keyPairId,

@@ -5,6 +5,7 @@ import { cors } from 'hono/cors';
 import type { Logger } from 'pino';
 import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
+import { streamKeyOf } from '../core/signing-keys.ts';
 import { traceOfLog } from '../core/trace.ts';
 import type { TargetPolicy } from '../core/webhook.ts';
 import { Accounts } from '../data/accounts.ts';
@@ -52,6 +53,7 @@ import { runnerRoutes } from './routes/runners.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { UploadRoom, type UploadRoomSize } from './upload-room.ts';
 
 /** Longest JSON body, bytes; larger inputs are files. */
 const maxBodyBytes = 10 * 1024 * 1024;
@@ -73,11 +75,13 @@ export interface ApiParts {
   readonly objects: Objects;
   /** Largest file that may be uploaded. */
   readonly maxFileBytes: number;
-  /** Given where the api itself serves the signed URLs of objects. */
+  /** What uploads hold of this process's memory. @default next to nothing, and no limit */
+  readonly uploadRoom?: UploadRoomSize;
+  /** Given where the api itself serves the signed URLs of objects; downloads of files are redirected to them elsewhere. */
   readonly servedObjects?: ServedObjects;
   /** What webhooks may call. @default https at public addresses */
   readonly webhookTargets?: TargetPolicy;
-  /** Signs stream URLs and fleet tokens; 32 bytes. */
+  /** Signs URLs of streams and downloads, and fleet tokens; 32 bytes. */
   readonly signingKey: Buffer;
   readonly now: () => number;
   readonly logger: Logger;
@@ -147,14 +151,16 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     objects,
     hardware,
     publicUrl,
-    signingKey,
+    // What an api of the release before knows; once that is gone, it can be the key of its own.
+    streamKey: signingKey,
     now,
     queuedPerPool,
     concurrency,
   });
   const { maxFileBytes } = parts;
   const files = new Files(table);
-  const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, now });
+  const room = parts.uploadRoom && new UploadRoom(parts.uploadRoom);
+  const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, room, now });
   const draining = new AbortController();
   const leaving = new AbortController();
 
@@ -173,7 +179,8 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   app.notFound(handleNotFound((path) => methodsOf(app, path)));
   app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens, clusterTokens, draining: draining.signal }));
   healthRoutes(app, async () => !draining.signal.aborted && (await answers(table)));
-  streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now, leaving: leaving.signal });
+  const streamKeys = [streamKeyOf(signingKey), signingKey];
+  streamRoutes(app, { jobs: flow.jobs, channel, objects, streamKeys, now, leaving: leaving.signal });
   const callerOf = authenticator(accounts, now);
   const metrics = new Metrics();
   flow.onEnd((job) => metrics.countEnd(job));
@@ -181,7 +188,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   metricsRoute(app, { metrics, flow, pools, now, authenticate });
   if (parts.corsOrigins?.length) app.use('/v1/*', allowOrigins(parts.corsOrigins));
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
-  fileDownloadRoutes(app, uploads);
+  fileDownloadRoutes(app, uploads, { redirects: parts.servedObjects === undefined });
   // What is registered above needs no token; what follows does.
   app.use('/v1/*', admit(callerOf));
   if (rates.isOn) app.use('/v1/*', limitRate(rates));

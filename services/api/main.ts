@@ -6,6 +6,7 @@ import { wantsTraces } from '../core/trace.ts';
 import { Accounts } from '../data/accounts.ts';
 import { JobFlow } from '../data/job-flow.ts';
 import { Jobs } from '../data/jobs.ts';
+import { bytesHeldByPut } from '../ports/objects/s3.ts';
 import { createEcrAccess } from '../ports/registry/ecr.ts';
 import type { Table } from '../ports/table/port.ts';
 import { resolveSecrets } from '../secrets.ts';
@@ -18,6 +19,9 @@ import { SharedConcurrency } from './shared-concurrency.ts';
 
 /** In a table that bills each read a director is answered at once after a pause, and then this often at most. */
 const demandSpacingMs = 1000;
+
+/** Of a task's 512 MiB, the least that it can have. */
+const maxUploadBytesHeld = 192 * 1024 * 1024;
 
 /** Nothing is built in the cloud: versions come from images. */
 const noBuilder: SourceBuilder = {
@@ -63,6 +67,7 @@ async function main(): Promise<void> {
     }),
     publicUrl: () => env.MIMEO_PUBLIC_URL,
     maxFileBytes: Math.floor(env.MIMEO_MAX_FILE_MB * 1024 * 1024),
+    uploadRoom: { bytes: maxUploadBytesHeld, bytesEach: bytesHeldByPut },
     webhookTargets,
     signingKey: env.MIMEO_SIGNING_KEY,
     now: Date.now,

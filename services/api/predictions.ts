@@ -60,7 +60,8 @@ interface Parts {
   readonly objects: Objects;
   readonly hardware: HardwareCatalogue;
   readonly publicUrl: () => string;
-  readonly signingKey: Buffer;
+  /** Signs URLs of streams. */
+  readonly streamKey: Buffer;
   readonly now: () => number;
   /** Most predictions that wait for one pool; no limit where undefined or 0. */
   readonly queuedPerPool?: number;
@@ -318,7 +319,7 @@ export class Predictions {
 
   #streamUrl(job: Job): string {
     const expires = Math.floor(this.#parts.now() / 1000) + streamUrlSeconds;
-    const signature = signCapability(this.#parts.signingKey, `stream:${job.id}`, expires);
+    const signature = signCapability(this.#parts.streamKey, `stream:${job.id}`, expires);
     return `${this.#parts.publicUrl()}/v1/streams/${job.id}?expires=${expires}&signature=${signature}`;
   }
 

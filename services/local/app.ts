@@ -8,6 +8,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
 import { type Api, createApi } from '../api/app.ts';
 import type { ApiLimits } from '../api/limits.ts';
+import { endStalledBodies } from '../api/slow-bodies.ts';
 import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
 import { hashToken } from '../core/ids.ts';
@@ -269,6 +270,7 @@ async function ensureAccount(accounts: Accounts, token: string, now: number): Pr
 async function listen(server: Server, port: number): Promise<number> {
   // Of a client that is slower than this between requests the connection is closed; load balancers must be faster.
   server.keepAliveTimeout = 75_000;
+  endStalledBodies(server);
   server.listen(port, '127.0.0.1');
   try {
     await once(server, 'listening');

@@ -1,11 +1,20 @@
 import { z } from 'zod';
 import { retentionVariables } from '../core/api-variables.ts';
-import { channelVariables, cloudVariables, describeVariable, logVariables } from '../core/cloud-variables.ts';
+import {
+  bucketVariables,
+  channelVariables,
+  describeVariable,
+  logVariables,
+  queueVariables,
+  tableVariables,
+} from '../core/cloud-variables.ts';
 import { parseEnvironment } from '../core/environment.ts';
 
 /** The function's environment; what infra gives it is typed by this. */
 export const sweeperEnvironment = z.object({
-  ...cloudVariables,
+  ...tableVariables,
+  ...queueVariables,
+  ...bucketVariables,
   /**
    * Unset where the function stands outside of the channel's network, as in AWS. Its doorbells are lost then: a waiter
    * hears of an end 2 s later, the director of a job 5 s later, and a runner of a deadline with its next heartbeat.

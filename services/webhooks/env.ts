@@ -4,7 +4,7 @@ import {
   logVariables,
   objectsVariables,
   publicUrlVariables,
-  signingKeyVariables,
+  streamKeyVariables,
   tableVariables,
 } from '../core/cloud-variables.ts';
 import { parseEnvironment } from '../core/environment.ts';
@@ -13,7 +13,7 @@ import { parseEnvironment } from '../core/environment.ts';
 export const webhooksEnvironment = z.object({
   ...tableVariables,
   ...objectsVariables,
-  ...signingKeyVariables,
+  ...streamKeyVariables,
   ...publicUrlVariables,
   ...logVariables,
   /** The queue of deliveries to be tried, which calls this function too. */

@@ -34,7 +34,7 @@ const predictions = new Predictions({
   objects,
   hardware: new HardwareCatalogue(),
   publicUrl: () => env.MIMEO_PUBLIC_URL,
-  signingKey: env.MIMEO_SIGNING_KEY,
+  streamKey: env.MIMEO_STREAM_KEY,
   now: Date.now,
 });
 const policy = { allowHttp: env.MIMEO_WEBHOOK_PRIVATE, allowPrivate: env.MIMEO_WEBHOOK_PRIVATE };

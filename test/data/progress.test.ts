@@ -1,5 +1,5 @@
-import { beforeEach, expect, it } from 'vitest';
-import { encodeOutput, jobTopic, readProgress } from '../../services/data/progress.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { formatPlace, jobTopic, readProgress } from '../../services/data/progress.ts';
 import { createMemoryChannel } from '../../services/ports/channel/memory.ts';
 import { type Channel, memorySeconds } from '../../services/ports/channel/port.ts';
 import { aJob } from '../support/jobs.ts';
@@ -12,51 +12,73 @@ beforeEach(() => {
   channel = createMemoryChannel({ now: () => now });
 });
 
-async function publish(...events: readonly (readonly [id: string, text: string])[]): Promise<void> {
-  for (const [id, text] of events) {
-    const said = id.includes('+') ? { type: 'logs', data: text } : encodeOutput({ chunk: text });
-    await channel.publish(jobTopic(job.id), { id, ...said });
-  }
-}
-
-const lost = () => {
-  now += memorySeconds * 1000 + 1;
+const output = async (chunk: number, attempt = 2) =>
+  channel.publish(jobTopic(job.id), {
+    id: formatPlace({ attempt, chunk, log: 0 }),
+    type: 'output',
+    data: JSON.stringify(`t${chunk}`),
+  });
+const logs = async (chunk: number, log: number) =>
+  channel.publish(jobTopic(job.id), {
+    id: formatPlace({ attempt: 2, chunk, log }),
+    type: 'logs',
+    data: `${chunk}+${log} `,
+  });
+/** As after a long silence, or where the server of the channel was replaced: what comes next begins a new memory. */
+const forgetAll = () => {
+  now += memorySeconds * 1000 + 1000;
 };
 
-it('what an attempt has put out is all that came, each once', async () => {
-  await publish(['1.1', 'of another attempt'], ['2.0+1', 'a'], ['2.0+2', 'b'], ['2.1', 'x'], ['2.1+1', 'c']);
-  await publish(['2.1', 'x'], ['2.1+1', 'c'], ['2.2', 'y']);
+describe('what a job has put out so far', () => {
+  it('is what its current attempt has told, once each', async () => {
+    await output(1, 1);
+    await logs(0, 1);
+    await logs(0, 2);
+    await output(1);
+    await logs(1, 1);
+    // Sent again, because the answer was lost.
+    await output(1);
+    await logs(1, 1);
+    await output(2);
 
-  expect(await readProgress(channel, job)).toEqual({ output: ['x', 'y'], logs: 'abc', files: undefined });
-});
+    expect(await readProgress(channel, job)).toEqual({ output: ['t1', 't2'], logs: '0+1 0+2 1+1 ' });
+  });
 
-it('the end of an output does not pass for all of it where the memory was lost', async () => {
-  await publish(['2.1', 'x'], ['2.2', 'y']);
-  lost();
-  await publish(['2.3', 'z'], ['2.4', '!']);
+  it('is unknown where nothing is remembered', async () => {
+    expect(await readProgress(channel, job)).toBeUndefined();
+  });
 
-  expect(await readProgress(channel, job)).toBeUndefined();
-});
-
-it.each(['2.0+3', '2.2+1'])('neither do logs that begin with %s', async (id) => {
-  await publish(['2.0+1', 'a'], ['2.0+2', 'b'], ['2.1', 'x'], ['2.2', 'y']);
-  lost();
-  await publish([id, 'c']);
-
-  expect(await readProgress(channel, job)).toBeUndefined();
-});
-
-it.each([[['2.1', '2.3']], [['2.1', '2.1+1', '2.1+3']], [['2.0+1', '2.1', '2.1+2']]])(
-  'an output is not whole where something of %s was lost on its way',
-  async (ids) => {
-    await publish(...ids.map((id) => [id, 'x'] as const));
+  it('is unknown, not the rest of it, where the memory was lost meanwhile', async () => {
+    await output(1);
+    await output(2);
+    forgetAll();
+    await output(3);
 
     expect(await readProgress(channel, job)).toBeUndefined();
-  },
-);
+    await logs(3, 1);
+    expect(await readProgress(channel, job)).toBeUndefined();
+  });
 
-it('logs that two processes counted each for itself are all there', async () => {
-  await publish(['2.1', 'x'], ['2.1+1', 'a'], ['2.0+1', 'b'], ['2.1+1', 'c'], ['2.1+2', 'd'], ['2.2', 'y']);
+  it('is unknown where only logs are remembered that others came before', async () => {
+    await logs(0, 1);
+    forgetAll();
+    await logs(0, 2);
 
-  expect(await readProgress(channel, job)).toMatchObject({ output: ['x', 'y'], logs: 'abcd' });
+    expect(await readProgress(channel, job)).toBeUndefined();
+  });
+
+  it('is unknown where logs of a later time are all that is remembered', async () => {
+    await output(1);
+    forgetAll();
+    await logs(1, 1);
+
+    expect(await readProgress(channel, job)).toBeUndefined();
+  });
+
+  it('is unknown where something in between was lost', async () => {
+    await output(1);
+    await output(3);
+
+    expect(await readProgress(channel, job)).toBeUndefined();
+  });
 });

@@ -59,7 +59,6 @@ beforeEach(async () => {
     MIMEO_QUEUE_PREFIX: prefix,
     MIMEO_BUCKET: bucket,
     MIMEO_CHANNEL_URL: valkey.url,
-    MIMEO_SIGNING_KEY: Buffer.alloc(32, 1).toString('base64'),
     MIMEO_WEBHOOK_QUEUE_URL: QueueUrl,
   });
   ({ handler } = await import('../../services/sweeper/main.ts'));
