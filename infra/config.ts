@@ -30,7 +30,6 @@ export interface StackConfig extends Readonly<Omit<Settings, 'tiers' | 'guardrai
   readonly guardrails: Settings['guardrails'] & { readonly monthlyBudgetUsd: number };
 }
 
-
 /** All mistakes of a configuration, a line each. */
 export class ConfigError extends Error {
   override name = 'ConfigError';

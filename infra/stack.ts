@@ -108,7 +108,7 @@ export function createStack({ config, bundles }: StackInputs): StackOutputs {
   const webhooks = new Webhooks('webhooks', { ...functions, outputs, secrets, publicUrl: api.url }, opts);
   const metering = new Metering('metering', { ...functions, outputs }, opts);
   const registrar = new Registrar('registrar', { ...functions, registry }, opts);
-  const sweeper = new Sweeper('sweeper', { ...functions, jobs, outputs, secrets, webhooks, config }, opts);
+  const sweeper = new Sweeper('sweeper', { ...functions, jobs, outputs, webhooks, config }, opts);
 
   const inCluster = new InCluster(
     'in-cluster',
@@ -122,7 +122,7 @@ export function createStack({ config, bundles }: StackInputs): StackOutputs {
     { identity, config, api, table, jobs, channel, cluster, tiers, webhooks, metering, registrar, sweeper },
     opts,
   );
-  new Guardrails('guardrails', { identity, config, tiers }, opts);
+  new Guardrails('guardrails', { identity, config, tiers, autoscaler: inCluster.autoscaler }, opts);
 
   pulumi.log.debug(`fleet: ${inCluster.namespace}`);
   return {

@@ -32,6 +32,8 @@ const account = 'cluster-autoscaler';
 
 /** Starts and stops the machines of tiers as pods come and go. */
 export class Autoscaler extends Component {
+  /** Who starts machines. */
+  readonly grantee: Grantee;
   readonly #args: AutoscalerArgs;
   /** Options of children, which come after the namespaces that they are in. */
   readonly #inside: pulumi.CustomResourceOptions;
@@ -40,7 +42,8 @@ export class Autoscaler extends Component {
     super('Autoscaler', name, opts);
     this.#args = args;
     this.#inside = this.child({ dependsOn: [...args.after] });
-    const identity = this.#createIdentity();
+    this.grantee = this.#createRole();
+    const identity = this.#allow(this.grantee);
     const access = this.#createAccess();
     const policy = new k8s.networking.v1.NetworkPolicy(
       this.childName('egress'),
@@ -52,12 +55,16 @@ export class Autoscaler extends Component {
     this.registerOutputs({});
   }
 
-  #createIdentity(): readonly pulumi.Resource[] {
-    const { identity, cluster, namespace } = this.#args;
-    const grantee = serviceRole(this.childName('role'), 'pods.eks.amazonaws.com', this.#inside, {
+  #createRole(): Grantee {
+    const { identity } = this.#args;
+    return serviceRole(this.childName('role'), 'pods.eks.amazonaws.com', this.#inside, {
       name: physicalName('role', identity.project, identity.environment, 'autoscaler'),
       description: 'Changes how many machines the tiers of the cluster have',
     });
+  }
+
+  #allow(grantee: Grantee): readonly pulumi.Resource[] {
+    const { cluster, namespace } = this.#args;
     const association = new aws.eks.PodIdentityAssociation(
       this.childName('identity'),
       { clusterName: cluster.name, namespace, serviceAccount: account, roleArn: grantee.role.arn },

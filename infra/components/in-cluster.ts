@@ -1,13 +1,15 @@
 import * as k8s from '@pulumi/kubernetes';
 import type * as pulumi from '@pulumi/pulumi';
 import { systemNamespace } from '../../services/core/kubernetes-names.ts';
-import { type StackConfig, serviceCidr } from '../config.ts';
+import type { StackConfig } from '../config.ts';
+import { serviceCidr } from '../config-rules.ts';
 import { Autoscaler } from './autoscaler.ts';
 import type { Cluster } from './cluster.ts';
 import { Component, type StackIdentity } from './component.ts';
 import { DevicePlugin } from './device-plugin.ts';
 import { Director } from './director.ts';
 import type { GpuTier } from './gpu-tier.ts';
+import type { Grantee } from './grant.ts';
 import { ModelsNamespace } from './models-namespace.ts';
 import type { Network } from './network.ts';
 import { denyAll } from './network-policies.ts';
@@ -28,6 +30,8 @@ export interface InClusterArgs {
 export class InCluster extends Component {
   /** Of models. */
   public readonly namespace: string;
+  /** Who starts machines. */
+  public readonly autoscaler: Grantee;
 
   constructor(name: string, args: InClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super('InCluster', name, { ...opts, providers: providersOf(opts, args.cluster.provider) });
@@ -43,7 +47,7 @@ export class InCluster extends Component {
     if (tiers.some(({ sku }) => sku !== 'cpu')) {
       new DevicePlugin(this.childName('device-plugin'), { parent: this });
     }
-    new Autoscaler(
+    const autoscaler = new Autoscaler(
       this.childName('autoscaler'),
       {
         identity,
@@ -68,6 +72,7 @@ export class InCluster extends Component {
       { parent: this },
     );
     this.namespace = models.namespace;
+    this.autoscaler = autoscaler.grantee;
     this.registerOutputs({ namespace: this.namespace });
   }
 

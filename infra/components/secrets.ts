@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as aws from '@pulumi/aws';
 import * as pulumi from '@pulumi/pulumi';
+import { streamKeyOf } from '../../services/core/signing-keys.ts';
 import { physicalName } from '../names.ts';
 import { Component, type StackIdentity } from './component.ts';
 import { generateSecret } from './generated-secret.ts';
@@ -19,6 +20,8 @@ export interface SecretsArgs {
  */
 export class Secrets extends Component {
   public readonly signingKeyArn: pulumi.Output<string>;
+  /** Derived of it: signs URLs of streams, and nothing else. */
+  public readonly streamKeyArn: pulumi.Output<string>;
   public readonly firstTokenArn: pulumi.Output<string>;
   /** Prints the first token, once the api has started. */
   public readonly firstTokenCommand: pulumi.Output<string>;
@@ -36,6 +39,20 @@ export class Secrets extends Component {
       },
       this.child(),
     );
+    const streamKey = new aws.secretsmanager.Secret(
+      this.childName('stream-key'),
+      {
+        name: physicalName('secret', project, environment, 'stream-key'),
+        description: 'Signs URLs of streams; derived of the signing key',
+        recoveryWindowInDays: 0,
+      },
+      this.child(),
+    );
+    new aws.secretsmanager.SecretVersion(
+      this.childName('stream-key-text'),
+      { secretId: streamKey.id, secretString: pulumi.secret(signingKey.text.apply(streamKeyText)) },
+      this.child(),
+    );
     const firstToken = new aws.secretsmanager.Secret(
       this.childName('first-token'),
       {
@@ -46,10 +63,12 @@ export class Secrets extends Component {
       this.child(),
     );
     this.signingKeyArn = signingKey.arn;
+    this.streamKeyArn = streamKey.arn;
     this.firstTokenArn = firstToken.arn;
     this.firstTokenCommand = pulumi.interpolate`aws secretsmanager get-secret-value --region ${region} --secret-id ${firstToken.name} --query SecretString --output text`;
     this.registerOutputs({
       signingKeyArn: this.signingKeyArn,
+      streamKeyArn: this.streamKeyArn,
       firstTokenArn: this.firstTokenArn,
       firstTokenCommand: this.firstTokenCommand,
     });
@@ -61,6 +80,16 @@ export class Secrets extends Component {
       this.childName('signing-key'),
       grantee,
       [{ actions: ['secretsmanager:GetSecretValue'], resources: [this.signingKeyArn] }],
+      this.child(),
+    );
+  }
+
+  /** To read the key that signs URLs of streams. */
+  public grantStreamKey(grantee: Grantee): void {
+    grant(
+      this.childName('stream-key'),
+      grantee,
+      [{ actions: ['secretsmanager:GetSecretValue'], resources: [this.streamKeyArn] }],
       this.child(),
     );
   }
@@ -79,4 +108,9 @@ export class Secrets extends Component {
       this.child(),
     );
   }
+}
+
+/** In a preview, and before the first update, there is no signing key yet. */
+function streamKeyText(signingKey: string): string {
+  return signingKey === '' ? '' : streamKeyOf(Buffer.from(signingKey, 'base64')).toString('base64');
 }

@@ -7,7 +7,6 @@ import { type FunctionContext, measuredLevel, ServiceFunction } from './function
 import { type Grantee, serviceRole } from './grant.ts';
 import type { Jobs } from './jobs.ts';
 import type { Outputs } from './outputs.ts';
-import type { Secrets } from './secrets.ts';
 import { ServiceQueue } from './service-queue.ts';
 import type { Table } from './table.ts';
 import type { Webhooks } from './webhooks.ts';
@@ -17,7 +16,6 @@ export interface SweeperArgs extends FunctionContext {
   readonly jobs: Jobs;
   /** Whose objects it removes when their time is over. */
   readonly outputs: Outputs;
-  readonly secrets: Secrets;
   /** Whose overdue deliveries it reminds of. */
   readonly webhooks: Webhooks;
   /** For how long data is kept. */
@@ -30,7 +28,7 @@ export class Sweeper extends Component {
 
   constructor(name: string, args: SweeperArgs, opts?: pulumi.ComponentResourceOptions) {
     super('Sweeper', name, opts);
-    const { identity, logs, bundles, table, jobs, outputs, secrets, webhooks, config } = args;
+    const { identity, logs, bundles, table, jobs, outputs, webhooks, config } = args;
     const deadLetter = new ServiceQueue(
       this.childName('dead'),
       { identity, role: 'sweeper-dead' },
@@ -55,7 +53,6 @@ export class Sweeper extends Component {
           MIMEO_DEAD_LETTER_ARN: jobs.deadLetterArn,
           // It removes objects and signs no URL, so it is not given the key that signs them.
           MIMEO_BUCKET: outputs.variables.MIMEO_BUCKET,
-          MIMEO_SIGNING_KEY: secrets.signingKeyArn,
           MIMEO_RETENTION_SECONDS: String(config.api.retentionSeconds),
           MIMEO_WEBHOOK_QUEUE_URL: webhooks.queueUrl,
           MIMEO_LOG_LEVEL: measuredLevel(logs.level),
@@ -69,7 +66,6 @@ export class Sweeper extends Component {
     table.grantReadWrite(grantee);
     jobs.grantSweep(grantee);
     outputs.grantRemove(grantee);
-    secrets.grantSigningKey(grantee);
     webhooks.grantSend(grantee);
 
     const caller = serviceRole(this.childName('caller'), 'scheduler.amazonaws.com', this.child());

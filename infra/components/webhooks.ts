@@ -64,7 +64,7 @@ export class Webhooks extends Component {
         environment: {
           MIMEO_TABLE: table.name,
           ...outputs.variables,
-          MIMEO_SIGNING_KEY: secrets.signingKeyArn,
+          MIMEO_STREAM_KEY: secrets.streamKeyArn,
           MIMEO_PUBLIC_URL: publicUrl,
           MIMEO_WEBHOOK_QUEUE_URL: this.#queue.url,
           MIMEO_LOG_LEVEL: measuredLevel(logs.level),
@@ -75,7 +75,7 @@ export class Webhooks extends Component {
     const { grantee } = this.function;
     table.grantReadWrite(grantee);
     outputs.grantReadWrite(grantee);
-    secrets.grantSigningKey(grantee);
+    secrets.grantStreamKey(grantee);
     this.#queue.grantSend(grantee);
     const mapping = consumeStream(
       this.childName('stream'),

@@ -84,4 +84,3 @@ function statementsOfRole({ box }: BoxPlatform, roleArn: string): readonly RoleS
   const name = roleArn.split('/').at(-1) ?? '';
   return (declaredPolicies(box.recording.resources).get(name) ?? []).flatMap(statementsOf);
 }
-

@@ -33,7 +33,7 @@ async function program() {
   const metering = new Metering('metering', { ...functions, outputs });
   const registrar = new Registrar('registrar', { ...functions, registry });
   const config = { api: { retentionSeconds: 7200 } } as ConstructorParameters<typeof Sweeper>[1]['config'];
-  const sweeper = new Sweeper('sweeper', { ...functions, jobs, outputs, secrets, webhooks, config });
+  const sweeper = new Sweeper('sweeper', { ...functions, jobs, outputs, webhooks, config });
   return {
     metering: metering.function.functionName,
     webhooks: webhooks.queueName,

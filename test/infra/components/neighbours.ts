@@ -65,7 +65,7 @@ export async function neighbours(grants: Grants) {
       },
       ['grantReadWrite', 'grantRemove', 'grantWriteFailures'],
     ),
-    secrets: new Neighbour('Secrets', { signingKeyArn: text(secretArn('signing-key')) }, ['grantSigningKey']),
+    secrets: new Neighbour('Secrets', { streamKeyArn: text(secretArn('stream-key')) }, ['grantStreamKey']),
     registry: new Neighbour('Registry', { prefix: 'mimeo-dev' }, ['grantRead']),
   };
 }
