@@ -108,6 +108,14 @@ describe('machines', () => {
     });
   });
 
+  it('come after what their role may do', () => {
+    for (const nodes of ['cluster-system-nodes', 'tier-gpu-t4-nodes']) {
+      expect(dev.behind(nodes)).toEqual(
+        expect.arrayContaining(['cluster-node-worker', 'cluster-node-network', 'cluster-node-pull']),
+      );
+    }
+  });
+
   it('have a role of three managed policies', () => {
     const attached = dev
       .ofType('aws:iam/rolePolicyAttachment:RolePolicyAttachment')
