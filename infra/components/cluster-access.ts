@@ -59,7 +59,7 @@ export function grantAdministrators(
 }
 
 /** @throws Error where who runs the program is named as another administrator */
-function refuseTwice(runner: string, administrators: readonly string[]): string {
+export function refuseTwice(runner: string, administrators: readonly string[]): string {
   if (!administrators.includes(runner)) return runner;
   throw new Error(
     `cluster.administrators names ${runner}, which runs this program and is an administrator by that: leave it out`,

@@ -65,6 +65,7 @@ export class Cluster extends Component {
 
     const access = this.#grantAccess(cluster);
     this.nodeRole = this.#createNodeRole();
+    const permissions = this.#attachNodePolicies();
     const place = { clusterName: cluster.name, childName: (role: string) => this.childName(role) };
     // Machines become ready once they have a network, so its add-ons come before them.
     const cni = createCni(place, this.child());
@@ -72,10 +73,12 @@ export class Cluster extends Component {
     const agents = ['eks-pod-identity-agent', 'eks-node-monitoring-agent'].map((addon) =>
       createAddon(place, addon, this.child()),
     );
-    const nodes = this.#createSystemNodes(cluster, [cni, proxy]);
-    const policies = createSystemPolicies(place, this.#createProvider('admission', access), this);
+    const nodes = this.#createSystemNodes(cluster, [cni, proxy, ...permissions]);
+    // EKS takes a few seconds to heed an access entry, and a minute for an add-on.
+    const early = this.#createProvider('admission', [...access, cni]);
+    const policies = createSystemPolicies(place, early, this);
     const dns = createAddon(place, 'coredns', this.child({ dependsOn: [nodes, ...policies] }));
-    this.ready = [...access, ...policies, cni, proxy, ...agents, nodes, dns];
+    this.ready = [...access, ...permissions, ...policies, cni, proxy, ...agents, nodes, dns];
     this.provider = this.#createProvider('kubernetes', this.ready);
     this.registerOutputs({ name: cluster.name, endpoint: this.endpoint, issuer: this.issuer });
   }
@@ -157,18 +160,22 @@ export class Cluster extends Component {
 
   #createNodeRole(): Grantee {
     const { project, environment } = this.#args.identity;
-    const grantee = serviceRole(this.childName('node'), 'ec2.amazonaws.com', this.child(), {
+    return serviceRole(this.childName('node'), 'ec2.amazonaws.com', this.child(), {
       name: physicalName('role', project, environment, 'node'),
       description: 'Machines of the cluster; pods do not get it',
     });
-    for (const policy of nodePolicies) {
-      new aws.iam.RolePolicyAttachment(
-        this.childName(`node-${policy.role}`),
-        { role: grantee.role.name, policyArn: `arn:aws:iam::aws:policy/${policy.name}` },
-        this.child(),
-      );
-    }
-    return grantee;
+  }
+
+  /** Machines cannot join without them, nor leave in order. */
+  #attachNodePolicies(): readonly pulumi.Resource[] {
+    return nodePolicies.map(
+      ({ role, name }) =>
+        new aws.iam.RolePolicyAttachment(
+          this.childName(`node-${role}`),
+          { role: this.nodeRole.role.name, policyArn: `arn:aws:iam::aws:policy/${name}` },
+          this.child(),
+        ),
+    );
   }
 
   #createSystemNodes(cluster: aws.eks.Cluster, before: readonly pulumi.Resource[]): aws.eks.NodeGroup {
@@ -204,7 +211,6 @@ export class Cluster extends Component {
     );
   }
 
-  /** An access entry of EKS holds a few seconds after it was made; the provider repeats what is refused meanwhile. */
   #createProvider(role: string, dependsOn: readonly pulumi.Resource[]): k8s.Provider {
     return new k8s.Provider(
       this.childName(role),

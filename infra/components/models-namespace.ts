@@ -158,7 +158,7 @@ function gpusOf(tier: TierConfig): number {
 }
 
 /** Instances that one machine of a tier holds: one a GPU, or as many as its vCPUs promise. */
-export function instancesPerMachine(tier: TierConfig): number {
+function instancesPerMachine(tier: TierConfig): number {
   const hardware = defaultHardware.find(({ sku }) => sku === tier.sku);
   const type = findInstanceType(tier.instanceTypes[0] ?? '');
   if (hardware?.gpu) return gpusOf(tier);

@@ -23,6 +23,18 @@ it('takes what the cloud gives it, and listens on this machine only unless told 
   });
 });
 
+it('trusts a cluster, where it is named with the ServiceAccount of its director', () => {
+  const cluster = {
+    MIMEO_CLUSTER_ISSUER: 'https://oidc.eks.us-east-1.amazonaws.com/id/0123',
+    MIMEO_DIRECTOR_SERVICE_ACCOUNT: 'mimeo:director',
+  };
+
+  expect(parseApiEnv({ ...least, ...cluster })).toMatchObject(cluster);
+  expect(() => parseApiEnv({ ...least, ...cluster, MIMEO_DIRECTOR_SERVICE_ACCOUNT: 'director' })).toThrow(
+    'takes a ServiceAccount such as mimeo:director',
+  );
+});
+
 it('names every mistake at once, and shows no value, which may be a secret', () => {
   const { MIMEO_TABLE: _, ...rest } = least;
   const short = Buffer.alloc(31, 7).toString('base64');

@@ -101,6 +101,18 @@ export class Resources {
     return this.all.some((resource) => resource.name === name);
   }
 
+  /** Logical names of all that one waits for, and what those wait for in turn. */
+  behind(name: string): readonly string[] {
+    const seen = new Set<string>();
+    const waiting = [...this.named(name).dependencies];
+    for (let urn = waiting.pop(); urn !== undefined; urn = waiting.pop()) {
+      if (seen.has(urn)) continue;
+      seen.add(urn);
+      waiting.push(...(this.all.find((resource) => resource.urn === urn)?.dependencies ?? []));
+    }
+    return [...seen].map((urn) => urn.split('::').at(-1) ?? '');
+  }
+
   ofType(type: string): readonly RecordedResource[] {
     return this.all.filter((resource) => resource.type === type);
   }
