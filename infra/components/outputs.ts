@@ -59,8 +59,8 @@ export class Outputs extends Component {
     );
     const failures = createPrivateBucket(
       this.childName('failures'),
-      // What lies there is for somebody to look at within days, and never worth keeping a stack for.
-      { bucket: named('failures'), isProtected: false, expireDays: failureDays },
+      // An event that was not billed yet may lie there.
+      { bucket: named('failures'), isProtected, expireDays: failureDays },
       this.child(),
     );
     const distribution = settings.cloudFront

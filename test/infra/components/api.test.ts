@@ -3,14 +3,24 @@ import type { Cluster } from '../../../infra/components/cluster.ts';
 import type { Network } from '../../../infra/components/network.ts';
 import type { RecordedResource, Recording } from '../../../infra/plan/record.ts';
 import { parseApiEnv } from '../../../services/api/env.ts';
-import { account, allowed, configOf, identity, known, ofType, only, recordParts } from './parts.ts';
+import {
+  account,
+  allowed,
+  configOf,
+  identity,
+  known,
+  ofType,
+  only,
+  previewParts,
+  recordParts,
+} from './parts.ts';
 
 const zone = { domain: 'mimeo.example.com', hostedZoneId: 'Z0123456789ABCDEFGHIJ' };
 const image = `${account}.dkr.ecr.us-east-1.amazonaws.com/mimeo-test-services/api@sha256:${'a'.repeat(64)}`;
 
-async function recordApi(settings: Readonly<Record<string, unknown>> = {}) {
+function apiProgram(settings: Readonly<Record<string, unknown>>) {
   const config = configOf(settings);
-  return await recordParts(async () => {
+  return async () => {
     const [{ Api }, { Table }, { Jobs }, { Outputs }, { Channel }, { Secrets }, { Registry }] =
       await Promise.all([
         import('../../../infra/components/api.ts'),
@@ -63,8 +73,10 @@ async function recordApi(settings: Readonly<Record<string, unknown>> = {}) {
       environment: made.environment,
       service: made.serviceName,
     };
-  });
+  };
 }
+
+const recordApi = (settings: Readonly<Record<string, unknown>> = {}) => recordParts(apiProgram(settings));
 
 const ingress = (recording: Recording<unknown>, groupPart: string) =>
   ofType(recording, 'aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule')
@@ -280,4 +292,12 @@ it('a protected api’s balancer refuses to be deleted', async () => {
   const recording = await recordApi({ api: zone, protection: { deletion: true } });
 
   expect(only(recording, 'awsx:lb:ApplicationLoadBalancer').inputs.enableDeletionProtection).toBe(true);
+});
+
+it('a preview, which knows no outputs, plans the same resources', async () => {
+  const settings = { network: { nat: 'single' }, api: zone };
+  const names = ({ resources }: Recording<unknown>) =>
+    resources.map(({ type, name }) => `${type} ${name}`).sort();
+
+  expect(names(await previewParts(apiProgram(settings)))).toEqual(names(await recordApi(settings)));
 });

@@ -2,7 +2,12 @@ import type { Output } from '@pulumi/pulumi';
 import type { StackIdentity } from '../../../infra/components/component.ts';
 import type { Grantee } from '../../../infra/components/grant.ts';
 import { parseConfig, type StackConfig } from '../../../infra/config.ts';
-import { type RecordedResource, type Recording, record } from '../../../infra/plan/record.ts';
+import {
+  type RecordedResource,
+  type Recording,
+  type RecordOptions,
+  record,
+} from '../../../infra/plan/record.ts';
 
 /** What the mocks answer for. */
 export const account = '123456789012';
@@ -12,6 +17,14 @@ export const identity: StackIdentity = { project: 'mimeo', environment: 'test', 
 /** Records what a program of one or a few components asks for. */
 export async function recordParts<T>(program: () => Promise<T>): Promise<Recording<T>> {
   return await record(program, { project: identity.project, environment: identity.environment });
+}
+
+/** The same as a preview has it: nothing is known but what the program gave. What it returns nobody waits for. */
+export async function previewParts(program: () => Promise<unknown>): Promise<Recording<undefined>> {
+  const { project, environment } = identity;
+  const create: RecordOptions['create'] = async ({ inputs }) => ({ id: '', state: inputs });
+  const options = { project, environment, isPreview: true, create };
+  return await record(async () => void (await program()), options);
 }
 
 /** A configuration with defaults, but for what is given. */
