@@ -4,7 +4,7 @@ import { namespaceOf } from '../../../infra/components/metrics.ts';
 import type { ObservabilityArgs } from '../../../infra/components/observability.ts';
 import { type ServiceMetric, serviceMetrics } from '../../../infra/components/service-metrics.ts';
 import type { MeasuredLines } from '../../../services/core/log-lines.ts';
-import { identity, recorded, statementsOf } from './neighbours.ts';
+import { identity, inPreview, recorded, statementsOf } from './neighbours.ts';
 import { publishedMetrics } from './published-metrics.ts';
 
 type Switches = ObservabilityArgs['config']['observability'];
@@ -46,13 +46,13 @@ async function watched(): Promise<Omit<ObservabilityArgs, 'config' | 'identity'>
   } as unknown as Omit<ObservabilityArgs, 'config' | 'identity'>;
 }
 
-async function observe(observability: Switches) {
+async function observe(observability: Switches, options: Parameters<typeof recorded>[1] = {}) {
   return await recorded(async () => {
     const { Observability } = await import('../../../infra/components/observability.ts');
     const config = { observability, region: identity.region };
     const { dashboardUrl } = new Observability('observability', { identity, config, ...(await watched()) });
-    return { dashboardUrl };
-  });
+    return options.isPreview ? {} : { dashboardUrl };
+  }, options);
 }
 
 let stack: Awaited<ReturnType<typeof observe>>;
@@ -397,4 +397,12 @@ describe('where config switches it off', () => {
     expect(resources.filter(({ isCustom }) => isCustom)).toEqual([]);
     expect(result.dashboardUrl).toBeUndefined();
   });
+});
+
+it('a preview, in which nothing is known yet, comes to the same resources', async () => {
+  const preview = await observe(everything, inPreview);
+
+  expect(preview.resources.map(({ name }) => name).sort()).toEqual(
+    stack.resources.map(({ name }) => name).sort(),
+  );
 });
