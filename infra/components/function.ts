@@ -9,6 +9,21 @@ import type { ServiceEnvironment } from './environment.ts';
 import { type Grantee, grant, serviceRole } from './grant.ts';
 import type { ServiceQueue } from './service-queue.ts';
 
+/**
+ * Calls at a time: as many are kept for a function, and it never has more. AWS keeps 100 of an account for functions that
+ * reserve none, so the account's quota of concurrent executions (1000; new accounts may have 10) has to be 100 above the
+ * sum of these. Source: Lambda, "Configuring reserved concurrency for a function".
+ */
+export const reservedConcurrency = {
+  // One call a shard of the table at a time.
+  metering: 20,
+  // The same, and as many calls by its queue.
+  webhooks: 40,
+  registrar: 5,
+  // A round, and the day's look at the ledger beside it: rounds never meet, so neither waits for the other.
+  sweeper: 2,
+} as const;
+
 /** What all functions of a stack are given. */
 export interface FunctionContext {
   readonly identity: StackIdentity;
@@ -29,17 +44,12 @@ export interface AsynchronousCalls {
 
 export interface ServiceFunctionArgs<Schema extends z.ZodObject> extends FunctionContext {
   /** The folder under `services`. */
-  readonly service: string;
+  readonly service: keyof typeof reservedConcurrency;
   /** What it does, in a sentence, for the console. */
   readonly description: string;
   readonly memoryMb: number;
   /** Longest time of one call. */
   readonly timeoutSeconds: number;
-  /**
-   * Calls at a time: as many are kept for it, and it never has more. AWS keeps 100 of an account for functions that
-   * reserve none, so the account's quota of concurrent executions has to be 100 above the sum of all that are reserved.
-   */
-  readonly reservedConcurrency: number;
   /** Its variables, by its own env.ts. The ARN of a secret stands for its text. */
   readonly environment: ServiceEnvironment<Schema>;
   /** Given where something calls it without waiting for an answer. */
@@ -89,7 +99,7 @@ export class ServiceFunction<Schema extends z.ZodObject = z.ZodObject> extends C
         role: this.grantee.role.arn,
         memorySize: args.memoryMb,
         timeout: args.timeoutSeconds,
-        reservedConcurrentExecutions: args.reservedConcurrency,
+        reservedConcurrentExecutions: reservedConcurrency[service],
         environment: { variables: given(environment) },
         // As text, because the service writes JSON itself, which the filters of its figures read as it stands.
         loggingConfig: { logFormat: 'Text', logGroup: logs.name },

@@ -32,8 +32,6 @@ export class Metering extends Component {
         description: 'Turns the ends of jobs into usage records and counters',
         memoryMb: 256,
         timeoutSeconds: 60,
-        // One call a shard of the table at a time.
-        reservedConcurrency: 20,
         environment: { MIMEO_TABLE: table.name, MIMEO_LOG_LEVEL: measuredLevel(logs.level) },
       },
       { parent: this },

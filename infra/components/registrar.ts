@@ -53,7 +53,6 @@ export class Registrar extends Component {
         description: 'Makes a version of each image that is pushed',
         memoryMb: 256,
         timeoutSeconds: 60,
-        reservedConcurrency: 5,
         environment: {
           MIMEO_TABLE: table.name,
           MIMEO_REPOSITORY_PREFIX: registry.prefix,

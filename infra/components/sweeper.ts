@@ -45,8 +45,6 @@ export class Sweeper extends Component {
         memoryMb: 512,
         // For the ledger: a round ends within the minute by itself.
         timeoutSeconds: 300,
-        // A round, and the day's look at the ledger beside it: rounds never meet, so neither waits for the other.
-        reservedConcurrency: 2,
         environment: {
           MIMEO_TABLE: table.name,
           MIMEO_QUEUE_PREFIX: jobs.prefix,

@@ -2,7 +2,7 @@ import * as aws from '@pulumi/aws';
 import type * as pulumi from '@pulumi/pulumi';
 import { webhookFilters, type webhooksEnvironment } from '../../services/webhooks/env.ts';
 import { Component } from './component.ts';
-import { type FunctionContext, measuredLevel, ServiceFunction } from './function.ts';
+import { type FunctionContext, measuredLevel, reservedConcurrency, ServiceFunction } from './function.ts';
 import type { Grantee } from './grant.ts';
 import type { Outputs } from './outputs.ts';
 import type { Secrets } from './secrets.ts';
@@ -16,8 +16,8 @@ const timeoutSeconds = 60;
 const visibilitySeconds = 6 * timeoutSeconds;
 /** Tries to handle a message, not to deliver: a receiver that is down is no failure of ours. */
 const maxReceiveCount = 5;
-/** Calls by the queue at a time, each with up to ten tries. */
-const queueConcurrency = 20;
+/** Calls by the queue at a time, each with up to ten tries: half of what the function has reserved. */
+const queueConcurrency = reservedConcurrency.webhooks / 2;
 
 export interface WebhooksArgs extends FunctionContext {
   /** Its stream calls the function, and deliveries lie in it. */
@@ -59,8 +59,6 @@ export class Webhooks extends Component {
         description: 'Makes deliveries of webhooks and tries them',
         memoryMb: 256,
         timeoutSeconds,
-        // The queue's share, and one call a shard of the table.
-        reservedConcurrency: queueConcurrency + 20,
         environment: {
           MIMEO_TABLE: table.name,
           ...outputs.variables,

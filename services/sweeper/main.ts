@@ -15,12 +15,8 @@ import { resolveSecrets } from '../secrets.ts';
 import { hintOverdue } from '../webhooks/queued.ts';
 import { Sweeper } from './app.ts';
 import { parseSweeperEnv, type SweeperEvent, sweeperEventSchema } from './env.ts';
-import { sweepRound } from './round.ts';
+import { endOfRound, marginMs, sweepRound } from './round.ts';
 
-/** What is under way when the time is up, and the line about it, take no longer than this. */
-const marginMs = 8000;
-/** A round ends before the next one begins, however long the function may run for the ledger. */
-const mostRoundMs = 50_000;
 /** Hints that one round sends for webhooks. */
 const mostHints = 2000;
 /** Jobs of these days are verified. */
@@ -57,9 +53,11 @@ export async function handler(
   event: SweeperEvent,
   context: Pick<Context, 'getRemainingTimeInMillis'>,
 ): Promise<object> {
-  const endsAt = now() + context.getRemainingTimeInMillis() - marginMs;
+  const remainingMs = context.getRemainingTimeInMillis();
   const { task } = sweeperEventSchema.parse(event);
-  return task === 'ledger' ? await verify(endsAt) : await sweep(Math.min(endsAt, now() + mostRoundMs));
+  return task === 'ledger'
+    ? await verify(now() + remainingMs - marginMs)
+    : await sweep(endOfRound(now(), remainingMs));
 }
 
 async function sweep(endsAt: number): Promise<object> {

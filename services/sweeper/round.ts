@@ -13,6 +13,10 @@ import { removeExpiredFiles } from './files.ts';
 import { type Gauges, readGauges } from './gauges.ts';
 import { Walk } from './walk.ts';
 
+/** What is under way when the time is up, and the line about it, take no longer than this. */
+export const marginMs = 8000;
+/** A round and its margin fit into the minute after which the next one begins. */
+const mostRoundMs = 50_000;
 /** Pools that are looked at together. */
 const poolsAtOnce = 8;
 /** Shares of the time that have gone when deadlines, and then pools, have had theirs: nothing waits for ever. */
@@ -49,6 +53,14 @@ export interface RoundReport {
   readonly oldestQueuedSeconds: number;
   /** Parts that failed; each was logged and kept no other from its turn. */
   readonly failed: readonly string[];
+}
+
+/**
+ * When a round that begins at `now` has to end: a margin before its process has to, and before the next round begins,
+ * however long the process may run for other work. Epoch ms.
+ */
+export function endOfRound(now: number, remainingMs: number): number {
+  return now + Math.min(remainingMs - marginMs, mostRoundMs);
 }
 
 /**

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Pool } from '../../services/core/pool.ts';
 import { Files } from '../../services/data/files.ts';
 import { Sweeper } from '../../services/sweeper/app.ts';
-import { type RoundParts, sweepRound } from '../../services/sweeper/round.ts';
+import { endOfRound, marginMs, type RoundParts, sweepRound } from '../../services/sweeper/round.ts';
 import { openApi, type TestApi } from '../support/api.ts';
 import { aJob } from '../support/jobs.ts';
 
@@ -101,6 +101,11 @@ describe('a round', () => {
     looked = [];
     await round();
     expect(looked).toEqual(ids);
+  });
+
+  it('ends in time for its process, and before the next one begins', () => {
+    expect(endOfRound(1000, 30_000)).toBe(1000 + 30_000 - marginMs);
+    expect(endOfRound(1000, 300_000) + marginMs).toBeLessThan(1000 + 60_000);
   });
 
   it('does the rest where a part fails', async () => {

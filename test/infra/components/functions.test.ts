@@ -10,7 +10,7 @@ import { readPushEvent } from '../../../services/registrar/push-event.ts';
 import { parseSweeperEnv, sweeperEventSchema } from '../../../services/sweeper/env.ts';
 import { parseWebhooksEnv, webhookFilters } from '../../../services/webhooks/env.ts';
 import { type FilterPattern, matchesFilter } from '../../support/event-filter.ts';
-import { type Grants, identity, logs, neighbours, recorded, statementsOf } from './neighbours.ts';
+import { type Grants, identity, inPreview, logs, neighbours, recorded, statementsOf } from './neighbours.ts';
 
 const grants: Grants = [];
 
@@ -43,9 +43,11 @@ async function program() {
   };
 }
 
+let reservedConcurrency: typeof import('../../../infra/components/function.ts')['reservedConcurrency'];
 let stack: Awaited<ReturnType<typeof recorded<Awaited<ReturnType<typeof program>>>>>;
 beforeAll(async () => {
   stack = await recorded(program);
+  ({ reservedConcurrency } = await import('../../../infra/components/function.ts'));
 });
 
 const services = ['metering', 'webhooks', 'registrar', 'sweeper'] as const;
@@ -84,7 +86,7 @@ describe.each(services)('the %s function', (service) => {
     expect(others).toEqual({});
     expect(inputs.timeout).toBeLessThanOrEqual(300);
     expect(inputs.memorySize).toBeLessThanOrEqual(512);
-    expect(inputs.reservedConcurrentExecutions).toBeGreaterThan(0);
+    expect(inputs.reservedConcurrentExecutions).toBe(reservedConcurrency[service]);
   });
 
   it('writes to its own log group, which keeps lines for as long as config says, and to no other', () => {
@@ -309,11 +311,7 @@ describe('the sweeper', () => {
 
 it('a preview, in which nothing is known yet, comes to the same resources', async () => {
   // Of outputs that are not known there is no result.
-  const preview = await recorded(async () => void (await program()), {
-    isPreview: true,
-    // As the engine answers before anything is made: with what was asked for, and nothing that AWS adds.
-    create: ({ inputs }) => ({ id: undefined, state: inputs as Record<string, unknown> }),
-  });
+  const preview = await recorded(async () => void (await program()), inPreview);
 
   expect(preview.resources.map(({ name }) => name).sort()).toEqual(
     stack.resources.map(({ name }) => name).sort(),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GpuTier } from '../../../infra/components/gpu-tier.ts';
 import type { GuardrailsArgs } from '../../../infra/components/guardrails.ts';
-import { identity, recorded, statementsOf } from './neighbours.ts';
+import { identity, inPreview, recorded, statementsOf } from './neighbours.ts';
 
 type Settings = GuardrailsArgs['config']['guardrails'];
 
@@ -15,7 +15,11 @@ const quiet: Settings = {
 };
 const alertEmails = ['finance@example.com', 'platform@example.com'];
 
-async function guard(different: Partial<Settings>, skus = ['cpu', 'gpu-t4', 'gpu-a100-small']) {
+async function guard(
+  different: Partial<Settings>,
+  skus = ['cpu', 'gpu-t4', 'gpu-a100-small'],
+  options: Parameters<typeof recorded>[1] = {},
+) {
   return await recorded(async () => {
     const { output } = await import('@pulumi/pulumi');
     const { Guardrails } = await import('../../../infra/components/guardrails.ts');
@@ -28,7 +32,7 @@ async function guard(different: Partial<Settings>, skus = ['cpu', 'gpu-t4', 'gpu
       autoscaler: serviceRole('autoscaler', 'pods.eks.amazonaws.com', {}),
     });
     return {};
-  });
+  }, options);
 }
 
 describe('budgets', () => {
@@ -169,4 +173,13 @@ it('tags are switched on for bills by config, and stay on when the stack goes', 
     'mimeo:tier',
   ]);
   expect(tags.every(({ retainsOnDelete }) => retainsOnDelete)).toBe(true);
+});
+
+it('a preview, in which nothing is known yet, comes to the same resources', async () => {
+  const all = { stopAtBudget: true, alertEmails, activateCostTags: true, tierBudgetsUsd: { 'gpu-t4': 100 } };
+  const [preview, up] = [await guard(all, undefined, inPreview), await guard(all)];
+
+  expect(preview.resources.map(({ name }) => name).sort()).toEqual(
+    up.resources.map(({ name }) => name).sort(),
+  );
 });

@@ -101,6 +101,12 @@ export async function recorded<T>(
   };
 }
 
+/** As the engine answers in a preview: with what was asked for, and nothing that AWS adds. */
+export const inPreview: Pick<RecordOptions, 'isPreview' | 'create'> = {
+  isPreview: true,
+  create: ({ inputs }) => ({ id: undefined, state: inputs as Record<string, unknown> }),
+};
+
 interface PolicyStatement {
   readonly Effect: string;
   readonly Action: string | readonly string[];
