@@ -1,4 +1,11 @@
-import { functionMetric, type Metric, mappingMetric, queueMetric, type Watched } from './metrics.ts';
+import {
+  cacheMetric,
+  functionMetric,
+  type Metric,
+  mappingMetric,
+  queueMetric,
+  type Watched,
+} from './metrics.ts';
 import { serviceMetric, serviceMetrics } from './service-metrics.ts';
 
 /** An alarm, as CloudWatch evaluates it. */
@@ -31,7 +38,7 @@ const unsweptMinutes = 10;
  * receiver's fault, rings no alarm.
  *
  * CloudWatch bills each metric of an alarm $0.10 a month and a composite alarm $0.50: these, with the objectives' 16
- * metrics and 4 composites, are $4.80.
+ * metrics and 4 composites, are $4.90.
  */
 export function plainAlarms(watched: Watched): readonly AlarmSpec[] {
   return [
@@ -44,6 +51,17 @@ export function plainAlarms(watched: Watched): readonly AlarmSpec[] {
     deadLetters('dead-pushes', watched.deadPushes, 'Images that were pushed did not become versions'),
     lostChanges('metering-lost', watched.meteringMapping, 'Ends of predictions could not be metered'),
     lostChanges('webhooks-lost', watched.webhooksMapping, 'Webhooks of changes could not be made'),
+    {
+      name: 'channel-throttled',
+      summary: 'The channel is asked for more than its maximum allows',
+      metrics: { throttled: cacheMetric(watched, 'ThrottledCmds', 'Sum') },
+      periodSeconds: 60,
+      periods: 15,
+      datapoints: 10,
+      comparison: 'GreaterThanThreshold',
+      threshold: 0,
+      missing: 'notBreaching',
+    },
     {
       name: 'feed-late',
       summary: `Metering or webhooks are ${lateFeedSeconds / 60} minutes behind the table`,

@@ -1,5 +1,6 @@
 import type { Input } from '@pulumi/pulumi';
 import {
+  cacheMetric,
   functionMetric,
   loadBalancerMetric,
   type Metric,
@@ -20,7 +21,7 @@ const columns = 24;
 const widgetWidth = 8;
 const widgetHeight = 6;
 
-/** One line of a graph: a metric, or an expression over the ids of others and over searches. */
+/** One line of a graph: a metric, or an expression over the ids of others. */
 export type Line =
   | { readonly label: string; readonly metric: Metric; readonly id?: string; readonly isHidden?: boolean }
   | { readonly label: string; readonly expression: string };
@@ -218,14 +219,10 @@ function tierGraphs(watched: Watched): readonly Graph[] {
 }
 
 function storeGraphs(watched: Watched): readonly Graph[] {
-  const { project, environment } = watched;
   const functions = { metering: watched.metering, webhooks: watched.webhooks };
   const all = { ...functions, registrar: watched.registrar, sweeper: watched.sweeper };
   const waiting = (queue: Input<string>) =>
     queueMetric(queue, 'ApproximateNumberOfMessagesVisible', 'Maximum');
-  // Dimensions of caches have the names that AWS gives them, which begin with the stack's.
-  const cache = (name: string, stat: Stat) =>
-    `SEARCH('{AWS/ElastiCache,clusterId} MetricName="${name}" ${project} ${environment}', '${stat}', 60)`;
   return [
     {
       title: 'Dead letters, and webhooks that wait',
@@ -260,8 +257,8 @@ function storeGraphs(watched: Watched): readonly Graph[] {
     {
       title: 'Channel: units a minute, and commands that were throttled',
       lines: [
-        { label: 'units', expression: cache('ElastiCacheProcessingUnits', 'Sum') },
-        { label: 'throttled', expression: cache('ThrottledCmds', 'Sum') },
+        { label: 'units', metric: cacheMetric(watched, 'ElastiCacheProcessingUnits', 'Sum') },
+        { label: 'throttled', metric: cacheMetric(watched, 'ThrottledCmds', 'Sum') },
       ],
     },
   ];

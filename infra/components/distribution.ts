@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import * as aws from '@pulumi/aws';
-import type * as pulumi from '@pulumi/pulumi';
+import * as pulumi from '@pulumi/pulumi';
 import { physicalName } from '../names.ts';
 import { Component, type StackIdentity } from './component.ts';
 import { generateSecret } from './generated-secret.ts';
@@ -49,8 +49,11 @@ export class Distribution extends Component {
     );
     const publicKey = new aws.cloudfront.PublicKey(
       this.childName('public-key'),
-      // Of the private key that is kept, not of the one that this run made.
-      { encodedKey: secret.text.apply(publicPem), comment: `${project} ${environment}: files` },
+      // Of the private key that is kept, not of the one that this run made. It is no secret itself.
+      {
+        encodedKey: pulumi.unsecret(secret.text.apply(publicPem)),
+        comment: `${project} ${environment}: files`,
+      },
       this.child(),
     );
     const keys = new aws.cloudfront.KeyGroup(

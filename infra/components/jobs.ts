@@ -31,7 +31,7 @@ export class Jobs extends Component {
   constructor(name: string, args: JobsArgs, opts?: pulumi.ComponentResourceOptions) {
     super('Jobs', name, opts);
     const { project, environment, region } = args.identity;
-    this.prefix = prefixOf(project, environment);
+    this.prefix = queuePrefix(project, environment);
     const { accountId } = aws.getCallerIdentityOutput({}, { parent: this });
     const { partition } = aws.getPartitionOutput({}, { parent: this });
     this.#queuesArn = pulumi.interpolate`arn:${partition}:sqs:${region}:${accountId}:${this.prefix}*`;
@@ -98,8 +98,11 @@ export class Jobs extends Component {
   }
 }
 
-/** @throws Error where the project's and the environment's names are too long together */
-function prefixOf(project: string, environment: string): string {
+/**
+ * What the names of jobs' queues begin with.
+ * @throws Error where the project's and the environment's names are too long together
+ */
+export function queuePrefix(project: string, environment: string): string {
   const prefix = `${physicalName('queue', project, environment, 'jobs')}-`;
   if (prefix.length > maxPrefixLength)
     throw new Error(`"${prefix}" is too long for what queues' names begin with: ${maxPrefixLength} at most`);

@@ -22,6 +22,8 @@ export interface Watched {
   readonly ecsCluster: Input<string>;
   readonly ecsService: Input<string>;
   readonly table: Input<string>;
+  /** The channel's cache. */
+  readonly cache: Input<string>;
   /** Queues. */
   readonly webhooksQueue: Input<string>;
   readonly deadJobs: Input<string>;
@@ -91,6 +93,11 @@ export function mappingMetric(EventSourceMappingUUID: Input<string>, name: strin
 /** Of the table. */
 export function tableMetric({ table: TableName }: Watched, name: string, stat: Stat): Metric {
   return { namespace: 'AWS/DynamoDB', name, dimensions: { TableName }, stat };
+}
+
+/** Of the channel's cache. Source: ElastiCache, "Metrics and events for Valkey and Redis OSS serverless caches". */
+export function cacheMetric({ cache: clusterId }: Watched, name: string, stat: Stat): Metric {
+  return { namespace: 'AWS/ElastiCache', name, dimensions: { clusterId }, stat };
 }
 
 /**

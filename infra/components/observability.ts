@@ -155,7 +155,7 @@ function describe({ name, summary }: Pick<AlarmSpec, 'name' | 'summary'>): strin
 }
 
 function watchedOf(args: ObservabilityArgs): Watched {
-  const { identity, api, table, jobs, webhooks, metering, registrar, sweeper } = args;
+  const { identity, api, table, jobs, channel, webhooks, metering, registrar, sweeper } = args;
   return {
     project: identity.project,
     environment: identity.environment,
@@ -165,6 +165,7 @@ function watchedOf(args: ObservabilityArgs): Watched {
     ecsCluster: api.clusterName,
     ecsService: api.serviceName,
     table: table.name,
+    cache: channel.cacheName,
     webhooksQueue: webhooks.queueName,
     deadJobs: jobs.deadLetterName,
     deadWebhooks: webhooks.deadLetterName,

@@ -30,10 +30,10 @@ import {
   inputData,
   isInline,
   isSmall,
-  loadResult,
-  loadValue,
   makeResult,
   ownResult,
+  type PayloadPart,
+  PayloadReader,
   type Result,
   resultObjects,
   storeValue,
@@ -59,6 +59,8 @@ export interface JobRecord {
   readonly secrets: readonly string[];
   /** The URL of its webhook. */
   readonly webhook?: string;
+  /** What is empty here because it is larger than was asked for. */
+  readonly omitted?: readonly PayloadPart[];
 }
 
 export interface CreateOptions {
@@ -158,8 +160,8 @@ export class Jobs {
     return isDataGone(job, this.#now()) ? { ...job, dataRemoved: true } : job;
   }
 
-  /** The job with its payloads. */
-  async record(id: string): Promise<JobRecord | undefined> {
+  /** The job with its payloads, those with more than `mostBytes` left out. */
+  async record(id: string, mostBytes = Number.POSITIVE_INFINITY): Promise<JobRecord | undefined> {
     const { items } = await this.#table.query({ pk: jobPartition(id) }, { limit: 10 });
     const parts = new Map(items.map((item) => [item.sk, item]));
     const row = parts.get('JOB');
@@ -167,13 +169,15 @@ export class Jobs {
     const job = this.#read(row);
     // Its objects may be about to go, and then it must not be shown in part.
     const [input, result] = job.dataRemoved ? [] : [parts.get('INPUT'), ownResult(job, parts.get('RESULT'))];
+    const reader = new PayloadReader(this.#objects, mostBytes);
     return {
       job,
-      input: (input && (await loadValue<JobRecord['input']>(this.#objects, input.data.value))) ?? {},
-      result: result && (await loadResult(this.#objects, result)),
+      input: (input && (await reader.value<JobRecord['input']>('input', input.data.value))) ?? {},
+      result: result && (await reader.result(result)),
       traceparent: typeof input?.data.traceparent === 'string' ? input.data.traceparent : null,
       secrets: (input?.data.secrets as readonly string[] | undefined) ?? [],
       ...webhookOf(input),
+      ...(reader.omitted.length > 0 ? { omitted: reader.omitted } : {}),
     };
   }
 

@@ -176,7 +176,7 @@ async function compose(
     deliveries: new Deliveries(table),
     secrets: new WebhookSecrets(table),
     channel,
-    prediction: async (id, account) => api.predictions.get(id, account).catch(undefinedWhereGone),
+    prediction: async (...which) => api.predictions.get(...which).catch(undefinedWhereGone),
     policy: webhookTargets,
     traces,
     resolve: systemResolver(webhookTargets),

@@ -42,7 +42,8 @@ const parts = {
   jobs,
   deliveries: new Deliveries(table),
   secrets: new WebhookSecrets(table),
-  prediction: async (id: string, account: string) => predictions.get(id, account).catch(undefinedWhereGone),
+  prediction: async (id: string, account: string, mostBytes: number) =>
+    predictions.get(id, account, mostBytes).catch(undefinedWhereGone),
   policy,
   resolve: systemResolver(policy),
   now: Date.now,

@@ -25,7 +25,7 @@ beforeEach(async () => {
     jobs: test.flow.jobs,
     deliveries: new Deliveries(test.table),
     secrets: new WebhookSecrets(test.table),
-    prediction: async (id, account) => test.api.predictions.get(id, account),
+    prediction: async (...which) => test.api.predictions.get(...which),
     policy,
     resolve: async () => [],
     now: () => test.clock.now,
