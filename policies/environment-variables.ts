@@ -1,4 +1,4 @@
-import { at, listAt, notKnown, type PolicedResource } from './resource.ts';
+import { at, listAt, type PolicedResource } from './resource.ts';
 
 /** A variable that a process starts with. */
 export interface EnvironmentVariable {
