@@ -4,7 +4,8 @@
 #   docker buildx build --platform linux/arm64,linux/amd64 --target api --tag REGISTRY/mimeo-api:VERSION --push .
 #
 # Nothing is run while an image is built, so both platforms are built on any machine, without emulation, of the very
-# bundles that were tested. They need no shell and write nothing: run them with a read-only root.
+# bundles that were tested. They need no shell and write nothing: run them with a read-only root. A file's mode would
+# otherwise be that of the builder's copy, which under umask 077 nobody but root could read.
 FROM node:24.21.0-trixie-slim AS base
 ENV NODE_ENV=production
 WORKDIR /app
@@ -14,13 +15,13 @@ USER 1000:1000
 ENTRYPOINT ["node", "/app/main.mjs"]
 
 FROM base AS api
-COPY dist/api/main.mjs /app/main.mjs
+COPY --chmod=0444 dist/api/main.mjs /app/main.mjs
 # A load balancer calls from elsewhere.
 ENV MIMEO_HOST=0.0.0.0
 EXPOSE 8080
 
 FROM base AS director
-COPY dist/director/main.mjs /app/main.mjs
+COPY --chmod=0444 dist/director/main.mjs /app/main.mjs
 
 FROM base AS runner
-COPY dist/runner/main.mjs /app/main.mjs
+COPY --chmod=0444 dist/runner/main.mjs /app/main.mjs

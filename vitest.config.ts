@@ -1,12 +1,31 @@
 import { defineConfig } from 'vitest/config';
+import {
+  engineTools,
+  type GoToolName,
+  haveGoTools,
+  howToHaveGoTools,
+  kubernetesTools,
+} from './test/support/go-tools.ts';
 
 const faults = 'test/faults/**/*.test.ts';
 const cloudFaults = 'test/faults/cloud.test.ts';
 
+/** Suites that run programs which are built once, in minutes. CI requires all; elsewhere they run where those are there. */
+const suites: readonly (readonly [string, readonly GoToolName[]])[] = [
+  ['test/engine/**', engineTools],
+  ['test/kubernetes/**', kubernetesTools],
+];
+const absent = suites.filter(([, tools]) => process.env.REQUIRE_ALL !== '1' && !haveGoTools(tools));
+for (const [files, tools] of absent) console.warn(`Left out: ${files}. ${howToHaveGoTools(tools)}`);
+const leftOut = absent.map(([files]) => files);
+
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'tests', include: ['test/**/*.test.ts'], exclude: [faults] } },
+      {
+        extends: true,
+        test: { name: 'tests', include: ['test/**/*.test.ts'], exclude: [faults, ...leftOut] },
+      },
       // By itself, when the others are done: it takes the whole machine, and would make them late.
       {
         extends: true,

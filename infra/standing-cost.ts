@@ -1,5 +1,6 @@
 import { hoursPerMonth, instancePrice, servicePrice } from './aws/prices.ts';
-import type { Settings } from './config-schema.ts';
+import { usualInstanceTypes } from './aws/usual-instance-types.ts';
+import type { Settings, TierSettings } from './config-schema.ts';
 
 /** GB of a system node's root volume. */
 export const systemNodeDiskGb = 20;
@@ -17,9 +18,8 @@ export function standingMonthlyUsd(settings: Settings, region: string): number {
   const systemNodes = cluster.systemNodes.min;
   const isOutside = network.nat === 'none';
   const addresses = zones + gateways + (isOutside ? systemNodes + api.min : 0);
-  const tierHours = Object.values(tiers).map(
-    ({ min, instanceTypes }) => min * hourly(instanceTypes?.[0] ?? ''),
-  );
+  const tierHours = Object.entries(tiers).map(([sku, tier]) => tier.min * hourlyOf(sku, tier, region));
+  const stopped = Object.values(tiers).reduce((sum, { warmPool, diskGb }) => sum + warmPool * diskGb, 0);
   const anHour = [
     price('eks', 'control_plane_hour'),
     gateways * price('nat_gateway', 'hour'),
@@ -33,5 +33,11 @@ export function standingMonthlyUsd(settings: Settings, region: string): number {
       price('elasticache_serverless_valkey', 'gb_hour'),
     ...tierHours,
   ].reduce((sum, usd) => sum + usd, 0);
-  return anHour * hoursPerMonth + systemNodes * systemNodeDiskGb * price('ebs', 'gp3_gb_month');
+  return anHour * hoursPerMonth + (systemNodes * systemNodeDiskGb + stopped) * price('ebs', 'gp3_gb_month');
+}
+
+/** USD an hour of one of a tier's machines; 0 where the region does not sell it, so that the tier is off. */
+function hourlyOf(sku: string, { instanceTypes, capacity }: TierSettings, region: string): number {
+  const type = instanceTypes?.[0] ?? usualInstanceTypes[sku]?.[0] ?? '';
+  return instancePrice(type, region, capacity)?.usd ?? 0;
 }

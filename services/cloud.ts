@@ -1,13 +1,15 @@
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type {
+  bucketVariables,
   channelVariables,
-  cloudVariables,
   objectsVariables,
   queueVariables,
   signingKeyVariables,
   tableVariables,
   Variables,
 } from './core/cloud-variables.ts';
+import { createNoChannel } from './ports/channel/none.ts';
 import type { Channel } from './ports/channel/port.ts';
 import { connectValkeyChannel } from './ports/channel/valkey.ts';
 import type { Limits } from './ports/limits/port.ts';
@@ -31,6 +33,16 @@ function isEmulated(): boolean {
   return process.env.AWS_ENDPOINT_URL !== undefined;
 }
 
+/** What is given to those only who need it. */
+type KeyVariables = Partial<Variables<typeof signingKeyVariables>>;
+type BucketVariables = Variables<typeof bucketVariables> & Partial<Variables<typeof objectsVariables>>;
+
+/** All that `openCloud` takes: keys where a process signs, and a channel where it stands in the channel's network. */
+type StoresVariables = Variables<typeof tableVariables & typeof queueVariables> &
+  BucketVariables &
+  KeyVariables &
+  Partial<Variables<typeof channelVariables>>;
+
 /** The stores of a platform in the cloud. */
 export interface Cloud {
   readonly table: Table;
@@ -41,8 +53,10 @@ export interface Cloud {
 }
 
 /** Opens all stores by their variables. Region, credentials and endpoint are the AWS SDK's own (`AWS_REGION`, …). */
-export async function openCloud(env: Variables<typeof cloudVariables>, logger: Logger): Promise<Cloud> {
-  const channel = await openChannel(env, logger);
+export async function openCloud(env: StoresVariables, logger: Logger): Promise<Cloud> {
+  const { MIMEO_CHANNEL_URL } = env;
+  const channel =
+    MIMEO_CHANNEL_URL === undefined ? createNoChannel() : await openChannel({ MIMEO_CHANNEL_URL }, logger);
   const table = openTable(env);
   const queue = openQueue(env);
   return {
@@ -56,12 +70,12 @@ export async function openCloud(env: Variables<typeof cloudVariables>, logger: L
   };
 }
 
-/** Only the table, for what needs no more. */
-export function openTable(env: Variables<typeof tableVariables & typeof signingKeyVariables>): Table {
+/** Only the table, for what needs no more. Without the key its cursors are good in this process only. */
+export function openTable(env: Variables<typeof tableVariables> & KeyVariables): Table {
   return createDynamoTable({
     client: createDynamoClient(isEmulated() ? { requestHandler: patient } : {}),
     tableName: env.MIMEO_TABLE,
-    cursorKey: env.MIMEO_SIGNING_KEY,
+    cursorKey: env.MIMEO_SIGNING_KEY ?? randomBytes(32),
   });
 }
 
@@ -73,10 +87,10 @@ export function openQueue(env: Variables<typeof queueVariables>): Queue {
   });
 }
 
-export function openObjects(env: Variables<typeof objectsVariables>): Objects {
+export function openObjects(env: BucketVariables): Objects {
   return createS3Objects({
     // An emulated S3 has no name for each bucket.
-    client: createS3Client({ forcePathStyle: isEmulated() }),
+    client: createS3Client(isEmulated() ? { forcePathStyle: true, requestHandler: patient } : {}),
     bucket: env.MIMEO_BUCKET,
     cloudFront: cloudFrontOf(env),
   });
@@ -91,7 +105,7 @@ export async function openChannel(env: Variables<typeof channelVariables>, logge
 }
 
 /** @throws Error where only some of its variables are set */
-function cloudFrontOf(env: Variables<typeof objectsVariables>): CloudFrontSigner | undefined {
+function cloudFrontOf(env: BucketVariables): CloudFrontSigner | undefined {
   const {
     MIMEO_CLOUDFRONT_URL: url,
     MIMEO_CLOUDFRONT_KEY_PAIR_ID: keyPairId,

@@ -60,6 +60,8 @@ function layerOf(path: string): Layer {
   // Chooses the cloud's adapters, for every main.ts alike.
   if (path === 'services/cloud.ts') return 'entry';
   if (path === 'services/operator.ts') return 'entry';
+  // Reads the environment's secrets, for every main.ts alike.
+  if (path === 'services/secrets.ts') return 'entry';
   if (path.startsWith('services/local/') || /^services\/[^/]+\/main\.ts$/.test(path)) return 'entry';
   if (path.startsWith('services/cli/')) return 'cli';
   return 'app';
@@ -89,6 +91,7 @@ function whyNotInside(from: string, to: string): string | undefined {
         : undefined;
     case 'cli':
       if (target === 'core' || ownFolder || sharedWithTheCommandLine.includes(to)) return undefined;
+      if (to === 'infra/config.ts' || to.startsWith('infra/plan/')) return undefined;
       return 'the command line imports only core and what it does as the server does';
     case 'app':
       if (target === 'core' || target === 'port' || target === 'data') return undefined;

@@ -1,4 +1,5 @@
 import type { runtime } from '@pulumi/pulumi';
+import { controlPlaneOutputs } from './mock-control-plane.ts';
 
 /** An account that there is not. */
 const account = '123456789012';
@@ -40,11 +41,20 @@ const answers: Readonly<Record<string, (given: Outputs) => Record<string, unknow
     arn: `arn:aws:iam::${account}:user/plan`,
     userId: 'AIDAPLAN',
   }),
+  'aws:iam/getSessionContext:getSessionContext': ({ arn }) => ({
+    id: arn,
+    arn,
+    issuerArn: arn,
+    issuerId: '',
+    issuerName: '',
+    sessionName: '',
+  }),
   'aws:index/getPartition:getPartition': () => ({ partition: 'aws', dnsSuffix: 'amazonaws.com' }),
 };
 
 /** What some kinds have beside their inputs, an id and an ARN. */
 const special: Readonly<Record<string, (called: string, given: Outputs) => Outputs>> = {
+  ...controlPlaneOutputs(account),
   'aws:iam/role:Role': (called) => ({ id: called, arn: `arn:aws:iam::${account}:role/${called}` }),
   'aws:s3/bucket:Bucket': (called) => ({
     id: called,
@@ -74,13 +84,18 @@ const special: Readonly<Record<string, (called: string, given: Outputs) => Outpu
     id: called,
     arn: `arn:aws:eks:us-east-1:${account}:cluster/${called}`,
     endpoint: 'https://0123456789ABCDEF.gr7.us-east-1.eks.amazonaws.com',
-    certificateAuthorities: [{ data: Buffer.from('a certificate').toString('base64') }],
+    certificateAuthority: { data: Buffer.from('a certificate').toString('base64') },
     identities: [{ oidcs: [{ issuer: 'https://oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF' }] }],
     vpcConfig: { ...(inputs.vpcConfig as object), clusterSecurityGroupId: `${called}-sg` },
   }),
-  'aws:eks/nodeGroup:NodeGroup': (called) => ({
-    resources: [{ autoscalingGroups: [{ name: `eks-${called}-asg` }], remoteAccessSecurityGroupId: '' }],
-  }),
+  'aws:ec2/launchTemplate:LaunchTemplate': (called) => ({ id: `lt-${called}`, latestVersion: 1 }),
+  'aws:eks/nodeGroup:NodeGroup': (called, { nodeGroupName }) => {
+    const nodes = text(nodeGroupName) ?? called;
+    const resources = [
+      { autoscalingGroups: [{ name: `eks-${nodes}-asg` }], remoteAccessSecurityGroupId: '' },
+    ];
+    return { id: `${called}:${nodes}`, nodeGroupName: nodes, resources };
+  },
   'aws:cloudfront/distribution:Distribution': () => ({
     domainName: 'd111111abcdef8.cloudfront.net',
     arn: `arn:aws:cloudfront::${account}:distribution/E111111ABCDEF8`,

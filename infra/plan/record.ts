@@ -93,11 +93,20 @@ export async function record<T>(program: () => Promise<T>, options: RecordOption
     });
   });
   let result: pulumi.Unwrap<T> | undefined;
+  let failure: { readonly error: unknown } | undefined;
   await pulumi.runtime.runInPulumiStack(async () => {
-    const output = pulumi.output(await program());
-    result = await new Promise((resolve) => output.apply(resolve));
+    try {
+      const output = pulumi.output(await program());
+      result = await new Promise((resolve) => output.apply(resolve));
+    } catch (error) {
+      // Thrown from in here, it would end the process as well.
+      failure = { error };
+    }
     return {};
   });
+  // Resources that the result does not wait for may be on their way still.
+  await pulumi.runtime.disconnect();
+  if (failure) throw failure.error;
   return { resources, result: result as pulumi.Unwrap<T> };
 }
 

@@ -5,6 +5,7 @@ import { cors } from 'hono/cors';
 import type { Logger } from 'pino';
 import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
+import { streamKeyOf } from '../core/signing-keys.ts';
 import { traceOfLog } from '../core/trace.ts';
 import type { TargetPolicy } from '../core/webhook.ts';
 import { Accounts } from '../data/accounts.ts';
@@ -24,6 +25,7 @@ import type { Table } from '../ports/table/port.ts';
 import type { Traces } from '../ports/traces/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
 import { Catalogue } from './catalogue.ts';
+import { ClusterTokens, type ClusterTrust } from './cluster-tokens.ts';
 import { Concurrency, type ConcurrencyLimit } from './concurrency.ts';
 import { Dispatch } from './dispatch.ts';
 import { FileUploads } from './file-uploads.ts';
@@ -47,9 +49,11 @@ import { objectRoutes, type ServedObjects } from './routes/objects.ts';
 import { poolRoutes } from './routes/pools.ts';
 import { predictionRoutes } from './routes/predictions.ts';
 import { registryRoutes } from './routes/registry.ts';
+import { runnerRoutes } from './routes/runners.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { UploadRoom, type UploadRoomSize } from './upload-room.ts';
 
 /** Longest JSON body, bytes; larger inputs are files. */
 const maxBodyBytes = 10 * 1024 * 1024;
@@ -71,11 +75,13 @@ export interface ApiParts {
   readonly objects: Objects;
   /** Largest file that may be uploaded. */
   readonly maxFileBytes: number;
-  /** Given where the api itself serves the signed URLs of objects. */
+  /** What uploads hold of this process's memory. @default next to nothing, and no limit */
+  readonly uploadRoom?: UploadRoomSize;
+  /** Given where the api itself serves the signed URLs of objects; downloads of files are redirected to them elsewhere. */
   readonly servedObjects?: ServedObjects;
   /** What webhooks may call. @default https at public addresses */
   readonly webhookTargets?: TargetPolicy;
-  /** Signs stream URLs and fleet tokens; 32 bytes. */
+  /** Signs URLs of streams and downloads, and fleet tokens; 32 bytes. */
   readonly signingKey: Buffer;
   readonly now: () => number;
   readonly logger: Logger;
@@ -91,6 +97,8 @@ export interface ApiParts {
   readonly corsOrigins?: readonly string[];
   /** Whether `/metrics` needs no token, as where only this machine can reach it. @default false */
   readonly openMetrics?: boolean;
+  /** Given where a cluster's director proves itself by a token of its ServiceAccount. */
+  readonly cluster?: ClusterTrust;
   /** Given where requests and predictions are traced. */
   readonly traces?: Traces;
 }
@@ -119,6 +127,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const catalogue = new Catalogue(models);
   const examples = new Examples(table, flow.jobs);
   const fleetTokens = new FleetTokens(signingKey, now);
+  const clusterTokens = parts.cluster && new ClusterTokens(parts.cluster, now);
   const dispatch = new Dispatch({
     flow,
     pools,
@@ -127,6 +136,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     objects,
     now,
     demandSpacingMs: parts.demandSpacingMs,
+    logger: parts.logger,
   });
   await dispatch.start();
   const { concurrentPerAccount, queuedPerPool } = parts.limits ?? {};
@@ -141,14 +151,16 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     objects,
     hardware,
     publicUrl,
-    signingKey,
+    // What an api of the release before knows; once that is gone, it can be the key of its own.
+    streamKey: signingKey,
     now,
     queuedPerPool,
     concurrency,
   });
   const { maxFileBytes } = parts;
   const files = new Files(table);
-  const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, now });
+  const room = parts.uploadRoom && new UploadRoom(parts.uploadRoom);
+  const uploads = new FileUploads({ files, objects, publicUrl, signingKey, maxFileBytes, room, now });
   const draining = new AbortController();
   const leaving = new AbortController();
 
@@ -165,9 +177,10 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   if (parts.logger.isLevelEnabled('info')) app.use(logRequests(parts.logger));
   app.onError(handleErrors(parts.logger));
   app.notFound(handleNotFound((path) => methodsOf(app, path)));
-  app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens, draining: draining.signal }));
+  app.route('/', fleetRoutes({ dispatch, tokens: fleetTokens, clusterTokens, draining: draining.signal }));
   healthRoutes(app, async () => !draining.signal.aborted && (await answers(table)));
-  streamRoutes(app, { jobs: flow.jobs, channel, objects, signingKey, now, leaving: leaving.signal });
+  const streamKeys = [streamKeyOf(signingKey), signingKey];
+  streamRoutes(app, { jobs: flow.jobs, channel, objects, streamKeys, now, leaving: leaving.signal });
   const callerOf = authenticator(accounts, now);
   const metrics = new Metrics();
   flow.onEnd((job) => metrics.countEnd(job));
@@ -175,7 +188,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   metricsRoute(app, { metrics, flow, pools, now, authenticate });
   if (parts.corsOrigins?.length) app.use('/v1/*', allowOrigins(parts.corsOrigins));
   if (parts.servedObjects) objectRoutes(app, parts.servedObjects, now);
-  fileDownloadRoutes(app, uploads);
+  fileDownloadRoutes(app, uploads, { redirects: parts.servedObjects === undefined });
   // What is registered above needs no token; what follows does.
   app.use('/v1/*', admit(callerOf));
   if (rates.isOn) app.use('/v1/*', limitRate(rates));
@@ -191,6 +204,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const accepts = parts.registry ? 'image' : 'source';
   versionPushRoutes(app, { builder, accepts, maxSourceBytes, models, catalogue, now, logger: parts.logger });
   registryRoutes(app, { table, registry: parts.registry, publicUrl, now });
+  runnerRoutes(app, { catalogue, tokens: fleetTokens, now });
   fileRoutes(app, uploads, publicUrl);
   accountRoutes(app, { accounts, hardware });
   poolRoutes(app, { pools, jobs: flow.jobs, publicUrl, now });

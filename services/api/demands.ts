@@ -105,8 +105,7 @@ export class Demands {
 
   /** Ends what waits for a pool that cannot serve it. */
   async refuse(request: RefuseRequest): Promise<void> {
-    for (;;) {
-      const waiting = await this.#flow.jobs.unfinished(request.pool, 'queued', { limit: refuseBatch });
+    for await (const waiting of this.#flow.jobs.unfinishedPages(request.pool, 'queued', refuseBatch)) {
       for (const job of waiting) {
         const result = { output: null, logs: request.logs, metrics: {}, attempt: job.attempt };
         await this.#flow.apply(
@@ -115,7 +114,6 @@ export class Demands {
           result,
         );
       }
-      if (waiting.length < refuseBatch) return;
     }
   }
 }

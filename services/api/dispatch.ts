@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import { ProblemError } from '../core/errors.ts';
 import { newJobId } from '../core/ids.ts';
 import type { Job } from '../core/job.ts';
@@ -61,6 +62,7 @@ export class Dispatch {
   readonly #followed = new Map<string, Followed>();
   readonly #watched = new Map<string, string>();
   readonly #demands: Demands;
+  readonly #logger: Logger | undefined;
 
   constructor(parts: {
     flow: JobFlow;
@@ -71,6 +73,8 @@ export class Dispatch {
     now: () => number;
     /** See `Demands`. */
     demandSpacingMs?: number;
+    /** Told of what went wrong and needs no answer. */
+    logger?: Logger;
   }) {
     this.#flow = parts.flow;
     this.#queue = parts.queue;
@@ -79,6 +83,7 @@ export class Dispatch {
     this.#now = parts.now;
     this.#live = new LiveCheckpoints(parts.flow);
     this.#demands = new Demands(parts);
+    this.#logger = parts.logger;
   }
 
   /** Listens for wake-ups; call once before the first director asks. */
@@ -132,7 +137,10 @@ export class Dispatch {
         await message.release();
         throw error;
       });
-      await message.remove();
+      // Whoever gets it again finds that the job does not wait any more.
+      await message.remove().catch((error: unknown) => {
+        this.#logger?.warn({ err: error, job: message.jobId }, 'a message could not be removed');
+      });
       if (!assignment) continue;
       if (!signal?.aborted) return assignment;
       // Whoever asked has gone meanwhile.

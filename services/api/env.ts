@@ -28,6 +28,18 @@ export const apiEnvironment = z.object({
   MIMEO_DEREGISTRATION_SECONDS: z.coerce.number().nonnegative().default(10),
   /** After this long without traffic the load balancer closes a connection: ours are kept for 5 s longer. */
   MIMEO_IDLE_TIMEOUT_SECONDS: seconds.default(120),
+  /** The secret that the first token is put into when the platform starts for the first time; none is made without it. */
+  MIMEO_FIRST_TOKEN_SECRET_ARN: z
+    .string()
+    .regex(/^arn:[\w-]+:secretsmanager:/, "takes a secret's ARN, arn:aws:secretsmanager:…")
+    .optional(),
+  /** Who signs the tokens of the cluster's ServiceAccounts, by which its director proves itself; both or none. */
+  MIMEO_CLUSTER_ISSUER: z.url({ protocol: /^https?$/ }).optional(),
+  /** The director's ServiceAccount there, as namespace:name. */
+  MIMEO_DIRECTOR_SERVICE_ACCOUNT: z
+    .string()
+    .regex(/^[a-z0-9-]+:[a-z0-9.-]+$/, 'takes a ServiceAccount such as mimeo:director')
+    .optional(),
   /** Whether webhooks may be plain http and call loopback and private addresses. */
   MIMEO_WEBHOOK_PRIVATE: z.stringbool().default(false),
 });

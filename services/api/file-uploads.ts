@@ -10,6 +10,7 @@ import { signCapability, verifyCapability } from './capability.ts';
 import { isMetadataField, metadataOfFields } from './form-metadata.ts';
 import { boundaryOf, type Part, readMultipart } from './multipart.ts';
 import type { FileBody } from './routes/files.ts';
+import type { UploadRoom } from './upload-room.ts';
 import { isoTime } from './views.ts';
 
 /** Most bytes of the parts that are no files, each. */
@@ -32,6 +33,8 @@ interface Parts {
   readonly signingKey: Buffer;
   /** Largest file. */
   readonly maxFileBytes: number;
+  /** Given where what is stored is held in memory on its way. */
+  readonly room?: UploadRoom | undefined;
   /** Epoch ms. */
   readonly now: () => number;
 }
@@ -63,13 +66,22 @@ export class FileUploads {
         'unsupported_media_type',
         'Send multipart/form-data with a boundary: the file as the part `content`, and JSON as `metadata`.',
       );
-    const { maxFileBytes, files, now } = this.#parts;
-    if (Number(request.headers.get('content-length')) > maxFileBytes + maxOverheadBytes)
-      throw tooLarge(maxFileBytes);
+    const { maxFileBytes } = this.#parts;
+    const length = lengthOf(request);
+    if (length !== undefined && length > maxFileBytes + maxOverheadBytes) throw tooLarge(maxFileBytes);
+    const leave = this.#parts.room?.enter(account, length);
+    try {
+      return await this.#create(Readable.fromWeb(request.body as NodeReadableStream), boundary, account);
+    } finally {
+      leave?.();
+    }
+  }
+
+  async #create(body: Readable, boundary: string, account: string): Promise<FileBody> {
+    const { files, now } = this.#parts;
     const createdAt = now();
     const id = newJobId(createdAt);
     const expiresAt = createdAt + fileLifeMs;
-    const body = Readable.fromWeb(request.body as NodeReadableStream);
     let isKept = false;
     try {
       const { stored, fields, nested } = await this.#receive(readMultipart(body, boundary), {
@@ -221,6 +233,12 @@ type Stored = Pick<FileRecord, 'size' | 'sha256' | 'contentType'>;
 
 function subjectOf({ account, id }: Pick<FileRecord, 'account' | 'id'>): string {
   return JSON.stringify(['file', account, id]);
+}
+
+/** undefined where it is not announced. */
+function lengthOf(request: Request): number | undefined {
+  const header = request.headers.get('content-length');
+  return header === null ? undefined : Number(header);
 }
 
 async function readField(part: Part): Promise<string> {

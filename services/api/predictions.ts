@@ -60,7 +60,8 @@ interface Parts {
   readonly objects: Objects;
   readonly hardware: HardwareCatalogue;
   readonly publicUrl: () => string;
-  readonly signingKey: Buffer;
+  /** Signs URLs of streams. */
+  readonly streamKey: Buffer;
   readonly now: () => number;
   /** Most predictions that wait for one pool; no limit where undefined or 0. */
   readonly queuedPerPool?: number;
@@ -124,9 +125,12 @@ export class Predictions {
     return await this.#waited(ended, job.id);
   }
 
-  /** @throws ProblemError `not_found` */
-  async get(id: string, account: string): Promise<PredictionBody> {
-    return await this.show(await this.#own(id, account));
+  /**
+   * @param mostBytes of each of its payloads; what has more is left out
+   * @throws ProblemError `not_found`
+   */
+  async get(id: string, account: string, mostBytes?: number): Promise<PredictionBody> {
+    return await this.show(await this.#own(id, account, mostBytes));
   }
 
   /** A page of an account's predictions, newest first. Times are epoch ms. */
@@ -287,8 +291,8 @@ export class Predictions {
     return hasEnded(record.job.status) ? body : { ...body, status: 'starting' };
   }
 
-  async #own(id: string, account: string): Promise<JobRecord> {
-    const record = await this.#parts.flow.jobs.record(id);
+  async #own(id: string, account: string, mostBytes?: number): Promise<JobRecord> {
+    const record = await this.#parts.flow.jobs.record(id, mostBytes);
     if (record?.job.account !== account || record.job.kind !== 'prediction') {
       throw new ProblemError('not_found', `There is no prediction ${id}.`);
     }
@@ -318,7 +322,7 @@ export class Predictions {
 
   #streamUrl(job: Job): string {
     const expires = Math.floor(this.#parts.now() / 1000) + streamUrlSeconds;
-    const signature = signCapability(this.#parts.signingKey, `stream:${job.id}`, expires);
+    const signature = signCapability(this.#parts.streamKey, `stream:${job.id}`, expires);
     return `${this.#parts.publicUrl()}/v1/streams/${job.id}?expires=${expires}&signature=${signature}`;
   }
 

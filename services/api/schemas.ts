@@ -41,6 +41,12 @@ export const predictionSchema = z
     status: z.enum(jobStatuses),
     source: z.enum(['api', 'web']),
     data_removed: z.boolean(),
+    omitted: z
+      .array(z.enum(['input', 'output', 'logs']))
+      .optional()
+      .openapi({
+        description: 'In a webhook: what is empty because it is too large for one; `urls.get` has it',
+      }),
     created_at: time,
     started_at: time.nullable(),
     completed_at: time.nullable(),

@@ -4,11 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Api } from './app.ts';
+import { endStalledBodies, type SlowestBody } from './slow-bodies.ts';
 
 /** A connection that the load balancer still takes for open must be: else it answers 502. */
 const keptLongerSeconds = 5;
 /** What streams and waits have left to end in, once they are told to. */
 const lastWordsSeconds = 5;
+/** While it drains: a connection whose last answer has gone out is let go this soon after. */
+const idleLookMs = 200;
 
 export interface ServerOptions {
   readonly host: string;
@@ -20,6 +23,8 @@ export interface ServerOptions {
   readonly drainSeconds: number;
   /** For how long after its beginning a load balancer may still send requests here. */
   readonly deregistrationSeconds: number;
+  /** A body that comes slower is ended. @default that of `endStalledBodies` */
+  readonly slowestBody?: SlowestBody;
 }
 
 /** An api that listens. */
@@ -40,6 +45,7 @@ export async function serveApi(
 ): Promise<ApiServer> {
   const server = createAdaptorServer({ fetch: api.fetch }) as Server;
   server.keepAliveTimeout = (options.idleTimeoutSeconds + keptLongerSeconds) * 1000;
+  endStalledBodies(server, options.slowestBody);
   let isLeaving = false;
   server.prependListener('request', (_, response) => {
     if (isLeaving) response.setHeader('connection', 'close');
@@ -57,6 +63,9 @@ export async function serveApi(
       await pause(Math.min(options.deregistrationSeconds * 1000, lastWordsAt - performance.now()));
       const closed = once(server, 'close');
       server.close();
+      // It lets go of what is idle now; a connection with an answer under way is idle later, and kept for minutes.
+      const looks = setInterval(() => server.closeIdleConnections(), idleLookMs);
+      void closed.finally(() => clearInterval(looks));
       await Promise.race([closed, elapsed(lastWordsAt)]);
       api.leave();
       await Promise.race([closed, elapsed(endAt)]);

@@ -38,6 +38,7 @@ export function predictionBody(record: JobRecord, context: PredictionContext): P
     status: job.status,
     source: job.source,
     data_removed: job.dataRemoved,
+    omitted: record.omitted && [...record.omitted],
     created_at: isoTime(job.createdAt),
     started_at: job.startedAt === null ? null : isoTime(job.startedAt),
     completed_at: job.completedAt === null ? null : isoTime(job.completedAt),

@@ -8,12 +8,14 @@ import { ledgerCommand } from './commands/ledger.ts';
 import { loginCommand } from './commands/login.ts';
 import { logsCommand } from './commands/logs.ts';
 import { lsCommand } from './commands/ls.ts';
+import { planCommand } from './commands/plan.ts';
 import { psCommand } from './commands/ps.ts';
 import { pushCommand } from './commands/push.ts';
 import { pushesCommand } from './commands/pushes.ts';
 import { registryCommand } from './commands/registry.ts';
 import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
+import { runnerCommand } from './commands/runner.ts';
 import { tokensCommand } from './commands/tokens.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { CliError, exitCodes } from './failure.ts';
@@ -66,11 +68,13 @@ const commands = [
   psCommand,
   logsCommand,
   rmCommand,
+  runnerCommand,
   webhooksCommand,
   accountsCommand,
   tokensCommand,
   ledgerCommand,
   dlqCommand,
+  planCommand,
   doctorCommand,
 ];
 for (const command of commands) {

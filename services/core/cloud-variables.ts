@@ -19,9 +19,14 @@ export const queueVariables = {
     .optional(),
 };
 
+/** Files and large values: all that is needed where none is given to clients to read. */
+export const bucketVariables = {
+  MIMEO_BUCKET: z.string().min(3),
+};
+
 /** Files and large values. Reads go through CloudFront where its three variables are set. */
 export const objectsVariables = {
-  MIMEO_BUCKET: z.string().min(3),
+  ...bucketVariables,
   /** `https://…`, without a path. */
   MIMEO_CLOUDFRONT_URL: z.url({ protocol: /^https?$/ }).optional(),
   MIMEO_CLOUDFRONT_KEY_PAIR_ID: z.string().min(1).optional(),
@@ -34,14 +39,24 @@ export const channelVariables = {
   MIMEO_CHANNEL_URL: z.url({ protocol: /^rediss?$/ }),
 };
 
-/** Seals cursors, signs streams' URLs and the fleet's tokens; the same for every process of one platform. */
+const key = z.base64().transform((text, context) => {
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length >= leastKeyBytes) return bytes;
+  context.addIssue(`takes at least ${leastKeyBytes} bytes in base64, as of: openssl rand -base64 32`);
+  return z.NEVER;
+});
+
+/**
+ * Seals cursors, signs streams' and downloads' URLs and the fleet's tokens; the same for every api of one platform, and
+ * for nobody else: whoever holds it can pass for the director.
+ */
 export const signingKeyVariables = {
-  MIMEO_SIGNING_KEY: z.base64().transform((text, context) => {
-    const key = Buffer.from(text, 'base64');
-    if (key.length >= leastKeyBytes) return key;
-    context.addIssue(`takes at least ${leastKeyBytes} bytes in base64, as of: openssl rand -base64 32`);
-    return z.NEVER;
-  }),
+  MIMEO_SIGNING_KEY: key,
+};
+
+/** Signs URLs of streams only: `streamKeyOf` the signing key. */
+export const streamKeyVariables = {
+  MIMEO_STREAM_KEY: key,
 };
 
 /** How clients reach the platform. */

@@ -139,6 +139,8 @@ export type JobEvent =
       readonly at: number;
       readonly attempt: number;
       readonly outputShown: boolean;
+      /** Whether nothing is lost where the lease has been renewed beyond `at`. @default false */
+      readonly unlessRenewed?: boolean;
     }
   | { readonly type: 'cancel'; readonly at: number; readonly reason: 'canceled' | 'deadline_exceeded' }
   | { readonly type: 'unservable'; readonly at: number; readonly failure: JobFailure };
@@ -146,7 +148,7 @@ export type JobEvent =
 /** What an event does to a job. `refused` changes nothing and tells the sender why. */
 export type Transition =
   | { readonly kind: 'write'; readonly job: Job }
-  | { readonly kind: 'refused'; readonly reason: 'ended' | 'stale_attempt' | 'not_waiting' };
+  | { readonly kind: 'refused'; readonly reason: 'ended' | 'stale_attempt' | 'not_waiting' | 'renewed' };
 
 export function hasEnded(status: JobStatus): boolean {
   return status === 'succeeded' || status === 'failed' || status === 'canceled';

@@ -1,6 +1,6 @@
 import type { Account, Token } from '../core/account.ts';
 import { hashToken } from '../core/ids.ts';
-import type { Item, Table } from '../ports/table/port.ts';
+import { ConflictError, type Item, type Key, type Table, type WriteOp } from '../ports/table/port.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** Accounts and the tokens that act for them. */
@@ -12,17 +12,41 @@ export class Accounts {
   }
 
   async put(account: Account): Promise<void> {
-    await this.#table.write([
-      {
-        op: 'put',
-        item: {
-          pk: `ACCOUNT#${account.username}`,
-          sk: 'ACCOUNT',
-          data: toStored(account),
-          keys: { listing: { pk: 'ACCOUNTS', sk: account.username } },
-        },
-      },
-    ]);
+    await this.#table.write([{ op: 'put', item: accountItem(account) }]);
+  }
+
+  /** Whether `putFirst` has ever been done for this account. */
+  async hadFirstToken(username: string): Promise<boolean> {
+    return (await this.#table.get(firstTokenKey(username))) !== undefined;
+  }
+
+  /**
+   * Puts an account (unless it is there) and the token that comes with it, once and for good.
+   * @param secret what the token's holder sends; only its hash is stored
+   * @returns false where that had been done before
+   */
+  async putFirst(account: Account, secret: string, token: Token): Promise<boolean> {
+    const absent = { absent: true } as const;
+    const made: Item = { ...firstTokenKey(account.username), data: toStored({ token: token.id }) };
+    const writes: readonly WriteOp[] = [
+      { op: 'put', item: made, when: absent },
+      { op: 'put', item: tokenItem(`TOKEN#${hashToken(secret)}`, token), when: absent },
+    ];
+    for (;;) {
+      const known = await this.get(account.username);
+      const accounts: readonly WriteOp[] = known
+        ? []
+        : [{ op: 'put', item: accountItem(account), when: absent }];
+      try {
+        await this.#table.write([...writes, ...accounts]);
+        return true;
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+        if (await this.hadFirstToken(account.username)) return false;
+        // Somebody made the account meanwhile, and nothing else: with that known it goes through.
+        if (known) throw error;
+      }
+    }
   }
 
   /** Names of accounts in their order, without those that a release wrote which did not list them. */
@@ -79,6 +103,20 @@ export class Accounts {
     const item = await this.#table.get({ pk: `TOKEN#${hashToken(secret)}`, sk: 'TOKEN' });
     return item && fromStored<Token>(item);
   }
+}
+
+function accountItem(account: Account): Item {
+  return {
+    pk: `ACCOUNT#${account.username}`,
+    sk: 'ACCOUNT',
+    data: toStored(account),
+    keys: { listing: { pk: 'ACCOUNTS', sk: account.username } },
+  };
+}
+
+/** What says that an account's first token was made; it outlives the token. */
+function firstTokenKey(username: string): Key {
+  return { pk: `ACCOUNT#${username}`, sk: 'FIRST-TOKEN' };
 }
 
 function tokenItem(pk: string, token: Token): Item {

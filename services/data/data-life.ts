@@ -1,6 +1,6 @@
 import type { Job } from '../core/job.ts';
 import { ConflictError, type Item, type Table } from '../ports/table/port.ts';
-import { ageKey, jobPartition, unfinishedPartition } from './job-items.ts';
+import { jobPartition, unfinishedPartition } from './job-items.ts';
 import { fromStored, timeKey } from './stored.ts';
 
 /** A run that was shorter than this has stored its result once, at its end. */
@@ -61,17 +61,16 @@ export class DataLife {
   async renewInputs(pool: string, now: number): Promise<void> {
     const createdBefore = now - (inputLifeSeconds / 2) * 1000;
     for (const state of ['queued', 'running'] as const) {
-      let after: string | undefined;
+      let cursor: string | undefined;
       do {
-        const { items } = await this.#table.query(
+        const { items, next } = await this.#table.query(
           { index: 'unfinished', pk: unfinishedPartition(pool, state) },
-          { limit: renewalBatch, before: timeKey(createdBefore), after },
+          { limit: renewalBatch, before: timeKey(createdBefore), cursor },
         );
         const jobs = items.map((item) => fromStored<Job>(item));
         for (const job of jobs) if (job.dataExpiresAt === null) await this.#renewInput(job, now);
-        const last = jobs.at(-1);
-        after = last && jobs.length === renewalBatch ? ageKey(last) : undefined;
-      } while (after !== undefined);
+        cursor = next;
+      } while (cursor !== undefined);
     }
   }
 

@@ -75,12 +75,13 @@ export class Files {
   }
 
   /** Files whose time is over, oldest first, with those that never came to their end. */
-  async expired(now: number, limit: number): Promise<readonly Pick<FileRecord, 'id' | 'account'>[]> {
-    const { items } = await this.#table.query(
-      { index: 'due', pk: duePartition },
-      { limit, before: timeKey(now + 1) },
-    );
-    return items.map((item) => fromStored<FileRecord>(item));
+  async expired(
+    now: number,
+    options: { readonly limit: number; readonly cursor?: string },
+  ): Promise<Page<Pick<FileRecord, 'id' | 'account'>>> {
+    const partition = { index: 'due', pk: duePartition } as const;
+    const page = await this.#table.query(partition, { ...options, before: timeKey(now + 1) });
+    return { items: page.items.map((item) => fromStored<FileRecord>(item)), next: page.next };
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import { hasEnded, type Job, type JobEvent } from '../core/job.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Queue } from '../ports/queue/port.ts';
@@ -13,12 +14,15 @@ export class JobFlow {
   readonly jobs: Jobs;
   readonly channel: Channel;
   readonly #queue: Queue;
+  readonly #logger: Logger | undefined;
   readonly #endListeners: ((job: Job) => void)[] = [];
 
-  constructor(parts: { jobs: Jobs; queue: Queue; channel: Channel }) {
+  /** @param parts.logger told of messages that could not be sent */
+  constructor(parts: { jobs: Jobs; queue: Queue; channel: Channel; logger?: Logger }) {
     this.jobs = parts.jobs;
     this.channel = parts.channel;
     this.#queue = parts.queue;
+    this.#logger = parts.logger;
   }
 
   /** @throws ConflictError where a job of this id exists */
@@ -29,7 +33,7 @@ export class JobFlow {
     durability?: Durability,
   ): Promise<void> {
     await this.jobs.create(job, input, options, durability);
-    await this.enqueue(job);
+    await this.#hint(job);
   }
 
   /** Calls `listener` with each job that ends by a change of this process, and after that change. */
@@ -37,7 +41,10 @@ export class JobFlow {
     this.#endListeners.push(listener);
   }
 
-  /** Tells the pool's runners and the directors that a job waits. */
+  /**
+   * Tells the pool's runners and the directors that a job waits.
+   * @throws Error where the queue does not take the message
+   */
   async enqueue(job: Job): Promise<void> {
     await this.#queue.send(job.pool, { jobId: job.id, group: job.account });
     await this.channel.ring(demandTopic);
@@ -80,8 +87,18 @@ export class JobFlow {
     return (await this.apply(id, { type: 'cancel', at, reason }, result))?.job;
   }
 
+  /** The job is stored, and nobody may be told that it is not: what is not sent now the sweeper sends. */
+  async #hint(job: Job): Promise<void> {
+    try {
+      await this.enqueue(job);
+    } catch (error) {
+      this.#logger?.warn({ err: error, job: job.id, pool: job.pool }, 'a message could not be sent');
+      await this.channel.ring(demandTopic);
+    }
+  }
+
   async #announce(before: Job, after: Job): Promise<void> {
-    if (after.status === 'starting') return await this.enqueue(after);
+    if (after.status === 'starting') return await this.#hint(after);
     if (!hasEnded(after.status)) return;
     for (const listener of this.#endListeners) listener(after);
     await this.channel.ring(jobTopic(after.id));

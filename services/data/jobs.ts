@@ -30,10 +30,10 @@ import {
   inputData,
   isInline,
   isSmall,
-  loadResult,
-  loadValue,
   makeResult,
   ownResult,
+  type PayloadPart,
+  PayloadReader,
   type Result,
   resultObjects,
   storeValue,
@@ -59,6 +59,8 @@ export interface JobRecord {
   readonly secrets: readonly string[];
   /** The URL of its webhook. */
   readonly webhook?: string;
+  /** What is empty here because it is larger than was asked for. */
+  readonly omitted?: readonly PayloadPart[];
 }
 
 export interface CreateOptions {
@@ -158,8 +160,8 @@ export class Jobs {
     return isDataGone(job, this.#now()) ? { ...job, dataRemoved: true } : job;
   }
 
-  /** The job with its payloads. */
-  async record(id: string): Promise<JobRecord | undefined> {
+  /** The job with its payloads, those with more than `mostBytes` left out. */
+  async record(id: string, mostBytes = Number.POSITIVE_INFINITY): Promise<JobRecord | undefined> {
     const { items } = await this.#table.query({ pk: jobPartition(id) }, { limit: 10 });
     const parts = new Map(items.map((item) => [item.sk, item]));
     const row = parts.get('JOB');
@@ -167,13 +169,15 @@ export class Jobs {
     const job = this.#read(row);
     // Its objects may be about to go, and then it must not be shown in part.
     const [input, result] = job.dataRemoved ? [] : [parts.get('INPUT'), ownResult(job, parts.get('RESULT'))];
+    const reader = new PayloadReader(this.#objects, mostBytes);
     return {
       job,
-      input: (input && (await loadValue<JobRecord['input']>(this.#objects, input.data.value))) ?? {},
-      result: result && (await loadResult(this.#objects, result)),
+      input: (input && (await reader.value<JobRecord['input']>('input', input.data.value))) ?? {},
+      result: result && (await reader.result(result)),
       traceparent: typeof input?.data.traceparent === 'string' ? input.data.traceparent : null,
       secrets: (input?.data.secrets as readonly string[] | undefined) ?? [],
       ...webhookOf(input),
+      ...(reader.omitted.length > 0 ? { omitted: reader.omitted } : {}),
     };
   }
 
@@ -230,7 +234,10 @@ export class Jobs {
     const decided = transition(job, event);
     if (decided.kind === 'refused') return decided;
     const isPutBack = decided.job.status === 'starting' && 'outputShown' in event;
-    const heartbeat = isPutBack ? await this.heartbeat(job.id) : undefined;
+    const goesByTime = event.type === 'lease_lost' && event.unlessRenewed === true;
+    const heartbeat = isPutBack || goesByTime ? await this.heartbeat(job.id) : undefined;
+    if (goesByTime && heartbeat?.attempt === job.attempt && heartbeat.expiresAt > event.at)
+      return { kind: 'refused', reason: 'renewed' };
     if (heartbeat?.attempt === job.attempt && heartbeat.outputShown && isPutBack && !event.outputShown) {
       return await this.applyTo(job, { ...event, outputShown: true }, result, durability);
     }
@@ -248,10 +255,10 @@ export class Jobs {
     const known = this.#recent.get(job.id);
     this.#recent.delete(job.id);
     try {
-      // What is put back must not be shown at the same moment.
+      // What is lost must not be shown, nor its lease renewed, at the same moment.
       const check: WriteOp = { op: 'check', key: heartbeatKey(job.id), when: asRead(heartbeat) };
       if (payload) await writePayloadAndRow(this.#table, this.#expiring(after, payload), row, durability);
-      else await this.#table.write(isPutBack ? [row, check] : [row], durability);
+      else await this.#table.write(isPutBack || goesByTime ? [row, check] : [row], durability);
       if (known && !payload) this.#remember({ ...known, job: after });
       else if (known && payload && isSmall(payload)) this.#remember({ ...known, job: after, result });
       return { kind: 'write', job: after };
@@ -354,13 +361,34 @@ export class Jobs {
     return items.map((item) => fromStored<Job>(item));
   }
 
+  /**
+   * All jobs of a pool that wait or run, oldest first, `limit` at a time. An index lags: a page whose jobs have just
+   * gone on has fewer, or none, and is not the last for that.
+   * @param after where given, only jobs younger than it
+   */
+  async *unfinishedPages(
+    pool: string,
+    state: 'queued' | 'running',
+    limit: number,
+    after?: Job,
+  ): AsyncGenerator<readonly Job[]> {
+    const partition = { index: 'unfinished', pk: unfinishedPartition(pool, state) } as const;
+    let cursor: string | undefined;
+    do {
+      const page = await this.#table.query(partition, { limit, cursor, after: after && ageKey(after) });
+      yield page.items.map((item) => fromStored<Job>(item));
+      cursor = page.next;
+    } while (cursor !== undefined);
+  }
+
   /** Unfinished jobs whose `Cancel-After` time is over. */
-  async overdue(now: number, limit: number): Promise<readonly Job[]> {
-    const { items } = await this.#table.query(
-      { index: 'due', pk: 'DEADLINES' },
-      { limit, before: timeKey(now + 1) },
-    );
-    return items.map((item) => fromStored<Job>(item));
+  async overdue(
+    now: number,
+    options: { readonly limit: number; readonly cursor?: string },
+  ): Promise<Page<Job>> {
+    const partition = { index: 'due', pk: 'DEADLINES' } as const;
+    const page = await this.#table.query(partition, { ...options, before: timeKey(now + 1) });
+    return { items: page.items.map((item) => fromStored<Job>(item)), next: page.next };
   }
 
   #remember(record: JobRecord): void {
@@ -388,8 +416,9 @@ export function isEndedJob({ sk, data }: Pick<Item, 'sk' | 'data'>): boolean {
   return data.dataRemoved !== true && data.example === undefined;
 }
 
-/** Holds while a heartbeat is of the attempt, and as shown, as it was read. */
+/** Holds while a heartbeat is as it was read. */
 function asRead(heartbeat: Heartbeat | undefined): Condition {
   if (!heartbeat) return { absent: true };
-  return { equals: { attempt: heartbeat.attempt, outputShown: heartbeat.outputShown } };
+  const { attempt, expiresAt, outputShown } = heartbeat;
+  return { equals: { attempt, expiresAt, outputShown } };
 }

@@ -60,18 +60,48 @@ export async function makeResult(
   return payloadItem(job, 'RESULT', data);
 }
 
-export async function loadResult(objects: Objects, item: Item): Promise<Result> {
-  const [output, logs] = await Promise.all([
-    loadValue<Value>(objects, item.data.output),
-    loadValue<string>(objects, item.data.logs),
-  ]);
-  return {
-    output,
-    logs: logs ?? '',
-    metrics: item.data.metrics as Result['metrics'],
-    attempt: Number(item.data.attempt),
-    files: item.data.files as Result['files'],
-  };
+/** What of a job's payloads may be too large for a reader. */
+export type PayloadPart = 'input' | 'output' | 'logs';
+
+/** Loads payloads for one reader, and leaves out what has more bytes than it wants. */
+export class PayloadReader {
+  readonly #objects: Objects;
+  readonly #mostBytes: number;
+  /** What was left out. */
+  readonly omitted: PayloadPart[] = [];
+
+  constructor(objects: Objects, mostBytes: number) {
+    this.#objects = objects;
+    this.#mostBytes = mostBytes;
+  }
+
+  async result(item: Item): Promise<Result> {
+    const [output, logs] = await Promise.all([
+      this.value<Value>('output', item.data.output),
+      this.value<string>('logs', item.data.logs),
+    ]);
+    return {
+      output,
+      logs: logs ?? '',
+      metrics: item.data.metrics as Result['metrics'],
+      attempt: Number(item.data.attempt),
+      // Where they belong is gone with the output.
+      files: this.omitted.includes('output') ? undefined : (item.data.files as Result['files']),
+    };
+  }
+
+  /** @param stored as `storeValue` gave it @returns null where there is nothing */
+  async value<T extends Value>(part: PayloadPart, stored: Value | undefined): Promise<T | null> {
+    const holder = stored as { inline?: T; object?: string } | undefined;
+    if (holder?.object === undefined) return holder?.inline ?? null;
+    const object = await this.#objects.get(holder.object);
+    if (object && object.size > this.#mostBytes) {
+      object.body.destroy();
+      this.omitted.push(part);
+      return null;
+    }
+    return object ? (JSON.parse(await text(object.body)) as T) : null;
+  }
 }
 
 /** The result that is a job's own: what it has shown while it ran, or the one that its end names. */
@@ -105,15 +135,4 @@ export async function storeValue(objects: Objects, job: Job, name: string, value
 /** @param stored as `storeValue` gave it */
 export function isInline(stored: Value | undefined): boolean {
   return typeof stored === 'object' && stored !== null && 'inline' in stored;
-}
-
-/** @param stored as `storeValue` gave it @returns null where there is nothing */
-export async function loadValue<T extends Value>(
-  objects: Objects,
-  stored: Value | undefined,
-): Promise<T | null> {
-  const holder = stored as { inline?: T; object?: string } | undefined;
-  if (holder?.object === undefined) return holder?.inline ?? null;
-  const object = await objects.get(holder.object);
-  return object ? (JSON.parse(await text(object.body)) as T) : null;
 }

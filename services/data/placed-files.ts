@@ -10,7 +10,7 @@ const settledAfterMs = 3_600_000;
 /** The last words of a job that was canceled, which may name files, come after its end. */
 const lastWordsMs = 15 * 60_000;
 /** Places that one call of `settle` takes up. */
-export const settleBatch = maxWriteOps;
+const settleBatch = maxWriteOps;
 /** Where places wait, in the index of what is due. */
 const duePartition = 'JOBFILES';
 
@@ -45,12 +45,13 @@ export class PlacedFiles {
    * Takes up the places that are due, at most `settleBatch`: of a job that has ended, what its result names is left to
    * the result, and the rest is removed. Objects go first: what is cut short is found, and done, again.
    * @param now epoch ms
-   * @returns how many it took up
+   * @param cursor where the call before this one ended
+   * @returns where this one ended; undefined where there is nothing behind it
    */
-  async settle(now: number): Promise<number> {
-    const { items } = await this.#table.query(
+  async settle(now: number, cursor?: string): Promise<string | undefined> {
+    const { items, next } = await this.#table.query(
       { index: 'due', pk: duePartition },
-      { limit: settleBatch, before: timeKey(now + 1) },
+      { limit: settleBatch, before: timeKey(now + 1), cursor },
     );
     const jobs = new Map<string, Promise<JobState>>();
     const stateOf = (id: string) => {
@@ -72,7 +73,7 @@ export class PlacedFiles {
       else ops.push({ op: 'put', item: placeItem(place, now + settledAfterMs) });
     }
     if (ops.length > 0) await this.#table.write(ops);
-    return items.length;
+    return next;
   }
 
   async #stateOf(id: string, now: number): Promise<JobState> {

@@ -31,10 +31,13 @@ export class Pools {
   }
 
   /** Pools that have had no job since `before` (epoch ms), the longest idle first. */
-  async idleSince(before: number, limit: number): Promise<readonly IdlePool[]> {
+  async idleSince(
+    before: number,
+    options: { readonly limit: number; readonly cursor?: string },
+  ): Promise<Page<IdlePool>> {
     const partition = { index: 'listing', pk: 'POOLS' } as const;
-    const { items } = await this.#table.query(partition, { limit, before: timeKey(before) });
-    return items.map((item) => fromStored<IdlePool>(item));
+    const page = await this.#table.query(partition, { ...options, before: timeKey(before) });
+    return { items: page.items.map((item) => fromStored<IdlePool>(item)), next: page.next };
   }
 
   /**

@@ -71,16 +71,39 @@ export function decodeOutput({ type, data }: Pick<ChannelEvent, 'type' | 'data'>
 
 /**
  * What the current attempt of a job has put out so far, from the channel's memory.
- * @returns undefined where nothing is remembered or the memory no longer reaches back to the beginning
+ * @returns undefined where nothing is remembered or the memory no longer reaches back to the beginning: what was stored
+ *   then tells more, and must not be replaced by the rest
  */
 export async function readProgress(channel: Channel, job: Job): Promise<Progress | undefined> {
   const subscription = await channel.subscribe(jobTopic(job.id), () => undefined);
   subscription.close();
-  const { events, gap } = subscription.replay;
-  if (gap || events.length === 0) return undefined;
-  const mine = events.filter((event) => parsePlace(event.id)?.attempt === job.attempt);
+  const { events: remembered, gap } = subscription.replay;
+  if (gap || remembered.length === 0) return undefined;
+  const mine = remembered.filter((event) => parsePlace(event.id)?.attempt === job.attempt);
   // A report whose answer was lost is sent again, perhaps to another process, which then publishes it once more.
-  return collect([...new Map(mine.map((event) => [`${event.id} ${event.data}`, event])).values()]);
+  const events = [...new Map(mine.map((event) => [`${event.id} ${event.data}`, event])).values()];
+  return isFromBeginning(events) ? collect(events) : undefined;
+}
+
+/**
+ * Whether nothing is missing before or between the events of an attempt. A memory that was lost and has begun anew knows
+ * of no gap, but the places of its events tell. (Only log events at the very start, of which nothing but output follows,
+ * leave no trace.)
+ */
+function isFromBeginning(events: readonly ChannelEvent[]): boolean {
+  let seen = { chunk: 0, log: 0 };
+  for (const { id, type } of events) {
+    const place = parsePlace(id);
+    if (!place) return false;
+    const next = type === 'logs' ? { ...seen, log: seen.log + 1 } : { chunk: seen.chunk + 1, log: 0 };
+    if (isBefore(next, place)) return false;
+    if (isBefore(seen, place)) seen = place;
+  }
+  return true;
+}
+
+function isBefore(one: Omit<Place, 'attempt'>, other: Omit<Place, 'attempt'>): boolean {
+  return one.chunk < other.chunk || (one.chunk === other.chunk && one.log < other.log);
 }
 
 function collect(events: readonly ChannelEvent[]): Progress {

@@ -2,7 +2,14 @@ import type { Job } from '../core/job.ts';
 import { type OutputFile, outputFileKey } from '../core/output-files.ts';
 import { rememberTime } from '../core/remembered.ts';
 import type { Objects } from '../ports/objects/port.ts';
-import { ConflictError, type Item, maxWriteOps, type Table, type WriteOp } from '../ports/table/port.ts';
+import {
+  ConflictError,
+  type Item,
+  maxWriteOps,
+  type Page,
+  type Table,
+  type WriteOp,
+} from '../ports/table/port.ts';
 import { isPlainRun } from './data-life.ts';
 import {
   exampleKey,
@@ -15,8 +22,6 @@ import {
 } from './job-items.ts';
 import { fromStored, timeKey } from './stored.ts';
 
-/** Most items of one query. */
-const maxQueryItems = 1000;
 /** Jobs whose data one write removes: each takes four of its ops. */
 export const removalBatch = Math.floor(maxWriteOps / 4);
 /** For how long a job whose objects could not be removed keeps out of the way of others. */
@@ -40,13 +45,14 @@ export class Retention {
   }
 
   /** Jobs that ended before `endedBefore` and whose data is still there, oldest first, but for those that are stuck. */
-  async withData(endedBefore: number, limit: number): Promise<readonly Job[]> {
-    const { items } = await this.#table.query(
-      { index: 'due', pk: removals },
-      { limit: Math.min(limit + this.#stuck.size, maxQueryItems), before: timeKey(endedBefore) },
-    );
-    const jobs = items.map((item) => fromStored<Job>(item)).filter(({ id }) => !this.#isStuck(id));
-    return jobs.slice(0, limit);
+  async withData(
+    endedBefore: number,
+    options: { readonly limit: number; readonly cursor?: string },
+  ): Promise<Page<Job>> {
+    const partition = { index: 'due', pk: removals } as const;
+    const page = await this.#table.query(partition, { ...options, before: timeKey(endedBefore) });
+    const jobs = page.items.map((item) => fromStored<Job>(item));
+    return { items: jobs.filter(({ id }) => !this.#isStuck(id)), next: page.next };
   }
 
   /**

@@ -5,11 +5,13 @@ import { parseEnvironment } from '../core/environment.ts';
 
 const seconds = z.coerce.number().positive();
 
-const schema = z.object({
+const variables = z.object({
   /** The control plane. */
   MIMEO_URL: z.url({ protocol: /^https?$/ }),
-  /** Proves that this is a director. */
-  MIMEO_DIRECTOR_TOKEN: z.string().min(1),
+  /** Proves that this is a director; either the token or the file that holds it. */
+  MIMEO_DIRECTOR_TOKEN: z.string().min(1).optional(),
+  /** Where the token is, such as one that Kubernetes writes anew before its time is over. */
+  MIMEO_DIRECTOR_TOKEN_FILE: z.string().min(1).optional(),
   /** Where this machine has its versions and their Python environments. */
   MIMEO_HOME: z.string().min(1).default('.mimeo'),
   /** Python interpreter for models' environments; found on PATH where unset. */
@@ -26,9 +28,22 @@ const schema = z.object({
   MIMEO_DRAIN_GRACE_SECONDS: seconds.default(25),
   ...logVariables,
 });
-export type DirectorEnv = z.infer<typeof schema>;
+
+/** The director's environment; what infra gives it is typed by this. */
+export const directorEnvironment = variables.superRefine((env, context) => {
+  const { MIMEO_DIRECTOR_TOKEN: token, MIMEO_DIRECTOR_TOKEN_FILE: file } = env;
+  const path = ['MIMEO_DIRECTOR_TOKEN'];
+  if (token !== undefined && file !== undefined) {
+    const message = 'is set, and so is MIMEO_DIRECTOR_TOKEN_FILE; one of them is enough';
+    context.addIssue({ code: 'custom', path, message });
+  }
+  if (token === undefined && file === undefined) {
+    context.addIssue({ code: 'custom', path, message: 'or MIMEO_DIRECTOR_TOKEN_FILE is needed' });
+  }
+});
+export type DirectorEnv = z.infer<typeof directorEnvironment>;
 
 /** @throws Error with a line for each mistake */
 export function parseDirectorEnv(env: NodeJS.ProcessEnv): DirectorEnv {
-  return parseEnvironment(schema, env, describeVariable(env));
+  return parseEnvironment(directorEnvironment, env, describeVariable(env));
 }

@@ -9,6 +9,7 @@ import { startRunner } from '../runner/app.ts';
 import { openFileReceiver } from '../runner/file-receiver.ts';
 import { startDirector } from './app.ts';
 import { parseDirectorEnv } from './env.ts';
+import { directorToken } from './token.ts';
 
 /** Runs what the control plane asks for as processes of this machine, until SIGTERM. */
 async function main(): Promise<void> {
@@ -16,7 +17,8 @@ async function main(): Promise<void> {
   process.umask(0o077);
   const env = parseDirectorEnv(process.env);
   const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'director' } });
-  const { MIMEO_URL: url, MIMEO_DIRECTOR_TOKEN: token } = env;
+  const { MIMEO_URL: url } = env;
+  const token = directorToken(env);
   const runnerTokens = createRunnerTokens({ url, token });
   const registrar = new SourceRegistrar({ home: resolve(env.MIMEO_HOME), python: env.MIMEO_PYTHON });
   const receiver = await openFileReceiver();

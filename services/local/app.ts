@@ -8,6 +8,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
 import { type Api, createApi } from '../api/app.ts';
 import type { ApiLimits } from '../api/limits.ts';
+import { endStalledBodies } from '../api/slow-bodies.ts';
 import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
 import { hashToken } from '../core/ids.ts';
@@ -124,7 +125,7 @@ async function compose(
   });
   const models = new Models(table);
   const pools = new Pools(table);
-  const flow = new JobFlow({ jobs: new Jobs(table, objects), queue, channel });
+  const flow = new JobFlow({ jobs: new Jobs(table, objects), queue, channel, logger });
   const registrar = new SourceRegistrar({ home: home.root, python: env.MIMEO_PYTHON });
   const hardware = new HardwareCatalogue(env.MIMEO_PRICES);
   await ensureAccount(new Accounts(table), home.token, now());
@@ -175,7 +176,7 @@ async function compose(
     deliveries: new Deliveries(table),
     secrets: new WebhookSecrets(table),
     channel,
-    prediction: async (id, account) => api.predictions.get(id, account).catch(undefinedWhereGone),
+    prediction: async (...which) => api.predictions.get(...which).catch(undefinedWhereGone),
     policy: webhookTargets,
     traces,
     resolve: systemResolver(webhookTargets),
@@ -269,6 +270,7 @@ async function ensureAccount(accounts: Accounts, token: string, now: number): Pr
 async function listen(server: Server, port: number): Promise<number> {
   // Of a client that is slower than this between requests the connection is closed; load balancers must be faster.
   server.keepAliveTimeout = 75_000;
+  endStalledBodies(server);
   server.listen(port, '127.0.0.1');
   try {
     await once(server, 'listening');

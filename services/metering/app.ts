@@ -28,18 +28,29 @@ interface Ended {
 /**
  * Turns ended jobs into usage records, counters and run-time histories. Each record is conditional on being the first
  * of its job and counters move in the same transaction, so a change that is delivered twice counts once.
+ * @param onRecorded told of each job that was put into the ledger
  */
-export function createMetering(table: Table): ChangeConsumer {
+export function createMetering(
+  table: Table,
+  onRecorded: (job: Job) => void = () => undefined,
+): ChangeConsumer {
   return {
     name: 'metering',
     async handle(changes) {
-      await recordEnded(table, endedJobs(changes));
+      await recordEnded(table, endedJobs(changes), onRecorded);
     },
   };
 }
 
-/** Puts jobs that have ended into the ledger, each once however often this is called. */
-export async function recordEnded(table: Table, jobs: readonly Job[]): Promise<void> {
+/**
+ * Puts jobs that have ended into the ledger, each once however often this is called.
+ * @param onRecorded told of each job that was not there yet
+ */
+export async function recordEnded(
+  table: Table,
+  jobs: readonly Job[],
+  onRecorded: (job: Job) => void = () => undefined,
+): Promise<void> {
   const ended = jobs.flatMap((job) => {
     const record = usageRecordOf(job);
     if (!record) return [];
@@ -48,7 +59,7 @@ export async function recordEnded(table: Table, jobs: readonly Job[]): Promise<v
   for (const [at, batch] of inBatches(ended).entries()) {
     // Where requests are served by the same thread, they come first.
     if (at > 0) await turn();
-    await record(table, batch);
+    for (const { job } of await record(table, batch)) onRecorded(job);
   }
 }
 
@@ -91,13 +102,14 @@ function sumsOf({ job, month, counters }: Ended): readonly string[] {
   ];
 }
 
-async function record(table: Table, ended: readonly Ended[]): Promise<void> {
+/** @returns those that were not recorded before */
+async function record(table: Table, ended: readonly Ended[]): Promise<readonly Ended[]> {
   let pending = ended;
   while (pending.length > 0) {
     const ops = [...pending.map(({ record }) => recordOp(record)), ...(await summingOps(table, pending))];
     try {
       await table.write(ops);
-      return;
+      return pending;
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
       // Records that are there already were counted by an earlier delivery.
@@ -105,6 +117,7 @@ async function record(table: Table, ended: readonly Ended[]): Promise<void> {
       pending = pending.filter((_, place) => !counted.has(place));
     }
   }
+  return [];
 }
 
 async function summingOps(table: Table, ended: readonly Ended[]): Promise<readonly WriteOp[]> {

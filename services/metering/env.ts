@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { describeVariable, logVariables, tableVariables } from '../core/cloud-variables.ts';
 import { parseEnvironment } from '../core/environment.ts';
 
-/** The table whose stream calls this function, and which holds the ledger. */
-const schema = z.object({ ...tableVariables, ...logVariables });
-export type MeteringEnv = z.infer<typeof schema>;
+/** The function's environment: the table whose stream calls it, and which holds the ledger. */
+export const meteringEnvironment = z.object({ ...tableVariables, ...logVariables });
+export type MeteringEnv = z.infer<typeof meteringEnvironment>;
 
 /** @throws Error with a line for each mistake */
 export function parseMeteringEnv(env: NodeJS.ProcessEnv): MeteringEnv {
-  return parseEnvironment(schema, env, describeVariable(env));
+  return parseEnvironment(meteringEnvironment, env, describeVariable(env));
 }
 
 /**

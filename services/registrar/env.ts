@@ -3,10 +3,11 @@ import { describeVariable, logVariables, tableVariables } from '../core/cloud-va
 import { parseEnvironment } from '../core/environment.ts';
 import { registryVariables } from '../core/registry-variables.ts';
 
-const schema = z.object({ ...tableVariables, ...registryVariables, ...logVariables });
-export type RegistrarEnv = z.infer<typeof schema>;
+/** The function's environment; what infra gives it is typed by this. */
+export const registrarEnvironment = z.object({ ...tableVariables, ...registryVariables, ...logVariables });
+export type RegistrarEnv = z.infer<typeof registrarEnvironment>;
 
 /** @throws Error with a line for each mistake */
 export function parseRegistrarEnv(env: NodeJS.ProcessEnv): RegistrarEnv {
-  return parseEnvironment(schema, env, describeVariable(env));
+  return parseEnvironment(registrarEnvironment, env, describeVariable(env));
 }

@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { createEcrLogins } from '../ports/registry/ecr.ts';
 import { createDynamoClient, createDynamoTable } from '../ports/table/dynamodb.ts';
+import { resolveSecrets } from '../secrets.ts';
 import { ImageRegistrar, type PushOutcome } from './app.ts';
 import { parseRegistrarEnv } from './env.ts';
 import { readPushEvent } from './push-event.ts';
 import { openRegistry } from './registry.ts';
 
-const env = parseRegistrarEnv(process.env);
+const env = parseRegistrarEnv(await resolveSecrets(process.env));
 const logger = pino({ level: env.MIMEO_LOG_LEVEL });
 const registrar = new ImageRegistrar({
   table: createDynamoTable({

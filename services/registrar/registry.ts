@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RegistryLogin } from '../ports/registry/port.ts';
+import type { LogIn, RegistryLogin } from '../ports/registry/port.ts';
 import { ImageRefusal, manifestMediaTypes, maxConfigBytes, maxManifestBytes } from './image.ts';
 
 /** Longest wait for one answer of the registry, its body included. */
@@ -19,15 +19,15 @@ export interface Registry {
  * A registry by its HTTP API (https://distribution.github.io/distribution/spec/api/). What it sends is held against the
  * digest that was asked for.
  */
-export function openRegistry(logIn: () => Promise<RegistryLogin>): Registry {
+export function openRegistry(logIn: LogIn): Registry {
   async function read(path: string, digest: string, accept: string, maxBytes: number): Promise<Buffer> {
-    const { url, username, password } = await logIn();
-    const token = Buffer.from(`${username}:${password}`).toString('base64');
-    // ECR sends on to S3 for a blob; fetch leaves the authorization behind where the host changes.
-    const response = await fetch(`${url}/v2/${path}`, {
-      headers: { authorization: `Basic ${token}`, accept },
-      signal: AbortSignal.timeout(timeoutMs),
-    });
+    const login = await logIn();
+    let response = await ask(login, path, accept);
+    if (response.status === 401 || response.status === 403) {
+      await response.body?.cancel();
+      // A login that was kept may be good no more; one that is new and refused too says that we may not.
+      response = await ask(await logIn(login), path, accept);
+    }
     if (!response.ok) {
       await response.body?.cancel();
       throw new Error(`The registry answered ${response.status} for ${path}`);
@@ -51,6 +51,16 @@ export function openRegistry(logIn: () => Promise<RegistryLogin>): Registry {
     config: (repository, digest) =>
       read(`${repository}/blobs/${digest}`, digest, 'application/octet-stream', maxConfigBytes),
   };
+}
+
+/** ECR sends on to S3 for a blob; fetch leaves the authorization behind where the host changes. */
+async function ask(login: RegistryLogin, path: string, accept: string): Promise<Response> {
+  const { url, username, password } = login;
+  const token = Buffer.from(`${username}:${password}`).toString('base64');
+  return await fetch(`${url}/v2/${path}`, {
+    headers: { authorization: `Basic ${token}`, accept },
+    signal: AbortSignal.timeout(timeoutMs),
+  });
 }
 
 /** @returns undefined where there is more */

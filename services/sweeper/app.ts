@@ -1,12 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Job } from '../core/job.ts';
-import type { Pool, PoolState } from '../core/pool.ts';
+import type { Pool } from '../core/pool.ts';
 import { rememberTime } from '../core/remembered.ts';
 import type { JobFlow } from '../data/job-flow.ts';
-import { settleBatch } from '../data/placed-files.ts';
 import type { Pools } from '../data/pools.ts';
 import { removalBatch } from '../data/retention.ts';
+import { Resends } from './resend.ts';
+import { Walk } from './walk.ts';
 
 /** Jobs that one look takes up; the next look goes on. */
 const batch = 100;
@@ -14,10 +15,6 @@ const batch = 100;
 const removalRounds = 40;
 /** How often a pool with unfinished jobs is marked as active. */
 const keepActiveMs = 3_600_000;
-/** A waiting job of this age whose pool has idle instances has lost its message. */
-const lostMessageMs = 30_000;
-/** An instance that was idle for less than this may just be between two jobs. */
-const trulyIdleMs = 5000;
 
 interface Parts {
   readonly flow: JobFlow;
@@ -32,17 +29,24 @@ interface Parts {
 export class Sweeper {
   readonly #parts: Parts;
   readonly #keptActive = new Map<string, number>();
+  readonly #resends: Resends;
+  readonly #overdue = new Walk();
+  readonly #removals = new Walk();
+  readonly #lostFiles = new Walk();
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#resends = new Resends(parts.flow, parts.now);
   }
 
   /** Cancels jobs whose `Cancel-After` time is over. @returns whether there may be more of them */
   async cancelOverdue(): Promise<boolean> {
     const { flow, now } = this.#parts;
-    const overdue = await flow.jobs.overdue(now(), batch);
-    for (const job of overdue) await flow.cancel(job.id, 'deadline_exceeded', now());
-    return overdue.length === batch;
+    return await this.#overdue.step(async (cursor) => {
+      const overdue = await flow.jobs.overdue(now(), { limit: batch, cursor });
+      for (const job of overdue.items) await flow.cancel(job.id, 'deadline_exceeded', now());
+      return overdue.next;
+    });
   }
 
   /** Puts back jobs whose leases have expired, and sends anew what seems to have lost its message. */
@@ -51,24 +55,25 @@ export class Sweeper {
     for (const pool of await pools.active(now())) await this.repairPool(pool);
   }
 
-  /** Does what `repair` does, for one pool. */
-  async repairPool(pool: Pool): Promise<void> {
-    const { pools, now } = this.#parts;
-    await this.#expireAll(pool);
-    if (hasIdleInstance(await pools.state(pool.id), now())) await this.#resend(pool, now() - lostMessageMs);
+  /**
+   * Does what `repair` does, for one pool.
+   * @param isTimeUp asked between groups of jobs
+   * @returns whether nothing is left for the next time
+   */
+  async repairPool(pool: Pool, isTimeUp: () => boolean = () => false): Promise<boolean> {
+    const isThrough = await this.#expireAll(pool, isTimeUp);
+    const state = await this.#parts.pools.state(pool.id);
+    const isSent = await this.#resends.look(pool.id, state, isTimeUp);
     await this.#keepActive(pool);
+    return isThrough && isSent;
   }
 
-  async #expireAll(pool: Pool): Promise<void> {
-    let last: Job | undefined;
-    do {
-      const running = await this.#parts.flow.jobs.unfinished(pool.id, 'running', {
-        limit: batch,
-        after: last,
-      });
+  async #expireAll(pool: Pool, isTimeUp: () => boolean): Promise<boolean> {
+    for await (const running of this.#parts.flow.jobs.unfinishedPages(pool.id, 'running', batch)) {
       await Promise.all(running.map(async (job) => this.#expire(job)));
-      last = running.length === batch ? running.at(-1) : undefined;
-    } while (last);
+      if (running.length === batch && isTimeUp()) return false;
+    }
+    return true;
   }
 
   /** A pool whose jobs wait for a day without a new one must not be forgotten. */
@@ -91,7 +96,7 @@ export class Sweeper {
     let recovered = 0;
     // Also those that count as inactive: the machine may have been off for days.
     for (const pool of await pools.all()) {
-      let taken = await this.#resend(pool, Number.POSITIVE_INFINITY);
+      let taken = await this.#sendAll(pool);
       for (;;) {
         const running = await flow.jobs.unfinished(pool.id, 'running', { limit: batch });
         if (running.length === 0) break;
@@ -113,10 +118,15 @@ export class Sweeper {
   async removeOldData(rounds: number = removalRounds): Promise<boolean> {
     const { flow, now, retentionSeconds = 0 } = this.#parts;
     if (retentionSeconds === 0) return false;
+    const { retention } = flow.jobs;
+    const removeSome = async (cursor: string | undefined) => {
+      const before = now() - retentionSeconds * 1000 + 1;
+      const { items, next } = await retention.withData(before, { limit: removalBatch, cursor });
+      if (items.length > 0) await retention.removeData(items);
+      return next;
+    };
     for (let round = 0; round < rounds; round += 1) {
-      const jobs = await flow.jobs.retention.withData(now() - retentionSeconds * 1000 + 1, removalBatch);
-      if (jobs.length > 0) await flow.jobs.retention.removeData(jobs);
-      if (jobs.length < removalBatch) return false;
+      if (!(await this.#removals.step(removeSome))) return false;
       await turn();
     }
     return true;
@@ -126,7 +136,8 @@ export class Sweeper {
   async removeLostFiles(rounds: number = removalRounds): Promise<boolean> {
     const { flow, now } = this.#parts;
     for (let round = 0; round < rounds; round += 1) {
-      if ((await flow.jobs.placedFiles.settle(now())) < settleBatch) return false;
+      const settle = async (cursor: string | undefined) => flow.jobs.placedFiles.settle(now(), cursor);
+      if (!(await this.#lostFiles.step(settle))) return false;
       await turn();
     }
     return true;
@@ -155,36 +166,29 @@ export class Sweeper {
     const heartbeat = await this.#parts.flow.jobs.heartbeat(job.id);
     const isRenewed = heartbeat?.attempt === job.attempt;
     const expiresAt = isRenewed ? heartbeat.expiresAt : (job.lease?.expiresAt ?? 0);
-    if (expiresAt <= this.#parts.now()) await this.#lose(job);
+    if (expiresAt <= this.#parts.now()) await this.#lose(job, true);
   }
 
-  async #lose(job: Job): Promise<void> {
+  /** @param unlessRenewed whether its runner may still be alive */
+  async #lose(job: Job, unlessRenewed = false): Promise<void> {
     const { flow, now, logger } = this.#parts;
-    const heartbeat = await flow.jobs.heartbeat(job.id);
-    const outputShown = heartbeat?.attempt === job.attempt && heartbeat.outputShown;
-    logger.warn({ job: job.id, attempt: job.attempt }, 'lease lost');
-    await flow.apply(job.id, { type: 'lease_lost', at: now(), attempt: job.attempt, outputShown });
+    const { id, attempt } = job;
+    const heartbeat = await flow.jobs.heartbeat(id);
+    const outputShown = heartbeat?.attempt === attempt && heartbeat.outputShown;
+    const lost = { type: 'lease_lost', at: now(), attempt, outputShown, unlessRenewed } as const;
+    if ((await flow.apply(id, lost))?.changed) logger.warn({ job: id, attempt }, 'lease lost');
   }
 
   /** @returns how many jobs were sent */
-  async #resend(pool: Pool, createdBefore: number): Promise<number> {
+  async #sendAll(pool: Pool): Promise<number> {
     const { flow } = this.#parts;
     let sent = 0;
-    let last: Job | undefined;
-    for (;;) {
-      const waiting = await flow.jobs.unfinished(pool.id, 'queued', { limit: batch, after: last });
-      const old = waiting.filter((job) => job.createdAt < createdBefore);
-      for (const job of old) await flow.enqueue(job);
-      sent += old.length;
-      last = old.at(-1);
-      if (old.length < batch) return sent;
+    for await (const waiting of flow.jobs.unfinishedPages(pool.id, 'queued', batch)) {
+      for (const job of waiting) await flow.enqueue(job);
+      sent += waiting.length;
     }
+    return sent;
   }
-}
-
-function hasIdleInstance(state: PoolState | undefined, now: number): boolean {
-  const instances = state?.instances ?? [];
-  return instances.some(({ idleSince }) => idleSince !== null && now - idleSince >= trulyIdleMs);
 }
 
 /**

@@ -17,16 +17,18 @@ export async function removeExpiredFiles(
   isTimeUp: () => boolean = () => false,
 ): Promise<number> {
   let removed = 0;
-  for (;;) {
+  let cursor: string | undefined;
+  do {
     if (isTimeUp()) return removed;
-    const expired = await parts.files.expired(now, batch);
-    for (const file of expired) {
+    const page = await parts.files.expired(now, { limit: batch, cursor });
+    for (const file of page.items) {
       await parts.objects.remove(fileObjectKey(file));
       await parts.files.remove(file.id);
     }
-    removed += expired.length;
-    if (expired.length < batch) return removed;
+    removed += page.items.length;
+    cursor = page.next;
     // Where requests are served by the same thread, they come first.
     await turn();
-  }
+  } while (cursor !== undefined);
+  return removed;
 }

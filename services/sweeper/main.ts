@@ -1,6 +1,7 @@
 import type { Context } from 'aws-lambda';
 import { pino } from 'pino';
 import { openCloud } from '../cloud.ts';
+import { logMeasured } from '../core/log-lines.ts';
 import { Accounts } from '../data/accounts.ts';
 import { Deliveries } from '../data/deliveries.ts';
 import { Files } from '../data/files.ts';
@@ -10,6 +11,7 @@ import { Pools } from '../data/pools.ts';
 import { verifyLedger } from '../metering/ledger.ts';
 import { createSqsClient } from '../ports/queue/sqs.ts';
 import { createSqsSender } from '../ports/queue/sqs-sender.ts';
+import { resolveSecrets } from '../secrets.ts';
 import { hintOverdue } from '../webhooks/queued.ts';
 import { Sweeper } from './app.ts';
 import { parseSweeperEnv, type SweeperEvent, sweeperEventSchema } from './env.ts';
@@ -17,17 +19,19 @@ import { sweepRound } from './round.ts';
 
 /** What is under way when the time is up, and the line about it, take no longer than this. */
 const marginMs = 8000;
+/** A round ends before the next one begins, however long the function may run for the ledger. */
+const mostRoundMs = 50_000;
 /** Hints that one round sends for webhooks. */
 const mostHints = 2000;
 /** Jobs of these days are verified. */
 const verifiedMs = 2 * 24 * 3_600_000;
 
-const env = parseSweeperEnv(process.env);
+const env = parseSweeperEnv(await resolveSecrets(process.env));
 const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'sweeper' } });
 const { table, queue, objects, channel } = await openCloud(env, logger);
 const now = Date.now;
 const jobs = new Jobs(table, objects, { expireDataAfterSeconds: env.MIMEO_RETENTION_SECONDS });
-const flow = new JobFlow({ jobs, queue, channel });
+const flow = new JobFlow({ jobs, queue, channel, logger });
 const pools = new Pools(table);
 const retentionSeconds = env.MIMEO_RETENTION_SECONDS;
 const sender = createSqsSender({ client: createSqsClient(), queueUrl: env.MIMEO_WEBHOOK_QUEUE_URL });
@@ -55,13 +59,14 @@ export async function handler(
 ): Promise<object> {
   const endsAt = now() + context.getRemainingTimeInMillis() - marginMs;
   const { task } = sweeperEventSchema.parse(event);
-  return task === 'ledger' ? await verify(endsAt) : await sweep(endsAt);
+  return task === 'ledger' ? await verify(endsAt) : await sweep(Math.min(endsAt, now() + mostRoundMs));
 }
 
 async function sweep(endsAt: number): Promise<object> {
   const startedAt = now();
   const report = await sweepRound(parts, endsAt);
-  logger.info({ ...report, ms: now() - startedAt }, 'swept');
+  const line = { ...report, ms: now() - startedAt };
+  logMeasured((fields, message) => logger.info(fields, message), 'swept', line);
   // So that the function counts as failed, for alarms.
   if (report.failed.length > 0) throw new Error(`Parts of the sweep failed: ${report.failed.join(', ')}`);
   return report;
@@ -78,6 +83,10 @@ async function verify(endsAt: number): Promise<object> {
   });
   const seen = { ...report, differences: differences.length };
   if (differences.length === 0) logger.info(seen, 'the ledger was verified');
-  else logger.error({ ...seen, first: differences[0] }, 'the ledger differs: npx mimeo ledger verify');
+  else {
+    const line = { ...seen, first: differences[0] };
+    const log = (fields: object, message: string) => logger.error(fields, message);
+    logMeasured(log, 'the ledger differs: npx mimeo ledger verify', line);
+  }
   return seen;
 }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { logMeasured } from '../core/log-lines.ts';
 import type { Pool } from '../core/pool.ts';
 import type { Files } from '../data/files.ts';
 import type { JobFlow } from '../data/job-flow.ts';
@@ -9,6 +10,8 @@ import type { Queue } from '../ports/queue/port.ts';
 import type { Table } from '../ports/table/port.ts';
 import type { Sweeper } from './app.ts';
 import { removeExpiredFiles } from './files.ts';
+import { type Gauges, readGauges } from './gauges.ts';
+import { Walk } from './walk.ts';
 
 /** Pools that are looked at together. */
 const poolsAtOnce = 8;
@@ -42,6 +45,8 @@ export interface RoundReport {
   readonly isComplete: boolean;
   readonly pools: number;
   readonly webhooks: number;
+  /** Age of the oldest job that waits for an instance; 0 where none does. */
+  readonly oldestQueuedSeconds: number;
   /** Parts that failed; each was logged and kept no other from its turn. */
   readonly failed: readonly string[];
 }
@@ -55,6 +60,7 @@ export async function sweepRound(parts: RoundParts, endsAt: number): Promise<Rou
   const startedAt = now();
   const isTimeUp = () => now() >= endsAt;
   const isShareUp = (share: number) => () => now() >= startedAt + (endsAt - startedAt) * share;
+  const deadQueues = new Walk();
   const failed = new Set<string>();
   const guard = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -70,12 +76,14 @@ export async function sweepRound(parts: RoundParts, endsAt: number): Promise<Rou
     untilNone(() => sweeper.cancelOverdue(), isShareUp(deadlinesShare)),
   );
   const pools = await guard('pools', async () => repairPools(parts, isShareUp(poolsShare)));
+  const gauges = await guard('gauges', async () => logGauges(parts, isTimeUp));
   const webhooks = await guard('webhooks', hintWebhooks);
   const isClean = await inTurns(
     [
       async () => guard('retention', async () => sweeper.removeOldData(roundsOfATurn)),
       async () => guard('lost files', async () => sweeper.removeLostFiles(roundsOfATurn)),
-      async () => guard('queues', async () => dropDeadQueues(parts)),
+      async () =>
+        guard('queues', async () => deadQueues.step(async (cursor) => dropDeadQueues(parts, cursor))),
       async () =>
         guard('files', async () => {
           await removeExpiredFiles({ files, objects }, now(), isTimeUp);
@@ -85,7 +93,22 @@ export async function sweepRound(parts: RoundParts, endsAt: number): Promise<Rou
     isTimeUp,
   );
   const isComplete = overdue === true && pools?.isComplete === true && isClean && failed.size === 0;
-  return { isComplete, pools: pools?.looked ?? 0, webhooks: webhooks ?? 0, failed: [...failed] };
+  return {
+    isComplete,
+    pools: pools?.looked ?? 0,
+    webhooks: webhooks ?? 0,
+    oldestQueuedSeconds: Math.max(0, ...(gauges?.hardware ?? []).map((one) => one.oldestQueuedSeconds)),
+    failed: [...failed],
+  };
+}
+
+/** Tells the log, of which figures are made, what the platform is like now. */
+async function logGauges({ flow, pools, now, logger }: RoundParts, isTimeUp: () => boolean): Promise<Gauges> {
+  const gauges = await readGauges({ pools, jobs: flow.jobs }, now(), isTimeUp);
+  const log = (line: object, message: string) => logger.info(line, message);
+  for (const line of gauges.hardware) logMeasured(log, 'hardware was counted', line);
+  for (const line of gauges.coldStarts) logMeasured(log, 'an instance became ready', line);
+  return gauges;
 }
 
 /** @returns whether nothing was left when it ended */
@@ -118,21 +141,23 @@ async function repairPools(
 ): Promise<{ readonly looked: number; readonly isComplete: boolean }> {
   const place = await readSweepPlace(table);
   const active = fromPlace(await pools.active(now()), place);
+  let isComplete = true;
   for (let start = 0; start < active.length; start += poolsAtOnce) {
     if (isTimeUp()) {
       await writeSweepPlace(table, active[start - 1]?.id ?? place);
       return { looked: start, isComplete: false };
     }
     const some = active.slice(start, start + poolsAtOnce);
-    const looks = await Promise.allSettled(some.map(async (pool) => sweeper.repairPool(pool)));
+    const looks = await Promise.allSettled(some.map(async (pool) => sweeper.repairPool(pool, isTimeUp)));
     const [failure] = looks.filter((look) => look.status === 'rejected');
     if (failure) {
       await writeSweepPlace(table, some.at(-1)?.id);
       throw failure.reason;
     }
+    if (looks.some((look) => look.status === 'fulfilled' && !look.value)) isComplete = false;
   }
   if (place !== undefined) await writeSweepPlace(table, undefined);
-  return { looked: active.length, isComplete: true };
+  return { looked: active.length, isComplete };
 }
 
 /** In the order of their ids, beginning after `place`. */
@@ -142,10 +167,13 @@ function fromPlace(pools: readonly Pool[], place: string | undefined): readonly 
   return start <= 0 ? sorted : [...sorted.slice(start), ...sorted.slice(0, start)];
 }
 
-/** Removes queues of pools that are gone. @returns whether there may be more of them */
-async function dropDeadQueues({ pools, flow, queue, now }: RoundParts): Promise<boolean> {
-  const idle = await pools.idleSince(now() - deadPoolMs, deadPools);
-  for (const pool of idle) {
+/** Removes queues of pools that are gone. @returns where the next of them are; undefined where there are none */
+async function dropDeadQueues(
+  { pools, flow, queue, now }: RoundParts,
+  cursor: string | undefined,
+): Promise<string | undefined> {
+  const idle = await pools.idleSince(now() - deadPoolMs, { limit: deadPools, cursor });
+  for (const pool of idle.items) {
     const [queued, running, state] = await Promise.all([
       flow.jobs.count(pool.id, 'queued', 1),
       flow.jobs.count(pool.id, 'running', 1),
@@ -160,5 +188,5 @@ async function dropDeadQueues({ pools, flow, queue, now }: RoundParts): Promise<
     await queue.drop(pool.id);
     await pools.retire(pool);
   }
-  return idle.length === deadPools;
+  return idle.next;
 }

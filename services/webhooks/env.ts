@@ -4,15 +4,16 @@ import {
   logVariables,
   objectsVariables,
   publicUrlVariables,
-  signingKeyVariables,
+  streamKeyVariables,
   tableVariables,
 } from '../core/cloud-variables.ts';
 import { parseEnvironment } from '../core/environment.ts';
 
-const schema = z.object({
+/** The function's environment; what infra gives it is typed by this. */
+export const webhooksEnvironment = z.object({
   ...tableVariables,
   ...objectsVariables,
-  ...signingKeyVariables,
+  ...streamKeyVariables,
   ...publicUrlVariables,
   ...logVariables,
   /** The queue of deliveries to be tried, which calls this function too. */
@@ -20,11 +21,11 @@ const schema = z.object({
   /** Whether webhooks may be plain http and call loopback and private addresses. */
   MIMEO_WEBHOOK_PRIVATE: z.stringbool().default(false),
 });
-export type WebhooksEnv = z.infer<typeof schema>;
+export type WebhooksEnv = z.infer<typeof webhooksEnvironment>;
 
 /** @throws Error with a line for each mistake */
 export function parseWebhooksEnv(env: NodeJS.ProcessEnv): WebhooksEnv {
-  return parseEnvironment(schema, env, describeVariable(env));
+  return parseEnvironment(webhooksEnvironment, env, describeVariable(env));
 }
 
 /**

@@ -4,6 +4,7 @@ import { Predictions } from '../api/predictions.ts';
 import { openObjects, openTable } from '../cloud.ts';
 import { ProblemError } from '../core/errors.ts';
 import { HardwareCatalogue } from '../core/hardware.ts';
+import { logMeasured } from '../core/log-lines.ts';
 import { Deliveries } from '../data/deliveries.ts';
 import { JobFlow } from '../data/job-flow.ts';
 import { Jobs } from '../data/jobs.ts';
@@ -14,11 +15,12 @@ import { createNoQueue } from '../ports/queue/none.ts';
 import { createSqsClient } from '../ports/queue/sqs.ts';
 import { createSqsSender } from '../ports/queue/sqs-sender.ts';
 import { handleStream } from '../ports/table/dynamodb-stream.ts';
+import { resolveSecrets } from '../secrets.ts';
 import { parseWebhooksEnv } from './env.ts';
 import { deliveryMaker, handleMessage } from './queued.ts';
 import { systemResolver } from './targets.ts';
 
-const env = parseWebhooksEnv(process.env);
+const env = parseWebhooksEnv(await resolveSecrets(process.env));
 const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'webhooks' } });
 const table = openTable(env);
 const objects = openObjects(env);
@@ -32,7 +34,7 @@ const predictions = new Predictions({
   objects,
   hardware: new HardwareCatalogue(),
   publicUrl: () => env.MIMEO_PUBLIC_URL,
-  signingKey: env.MIMEO_SIGNING_KEY,
+  streamKey: env.MIMEO_STREAM_KEY,
   now: Date.now,
 });
 const policy = { allowHttp: env.MIMEO_WEBHOOK_PRIVATE, allowPrivate: env.MIMEO_WEBHOOK_PRIVATE };
@@ -40,7 +42,8 @@ const parts = {
   jobs,
   deliveries: new Deliveries(table),
   secrets: new WebhookSecrets(table),
-  prediction: async (id: string, account: string) => predictions.get(id, account).catch(undefinedWhereGone),
+  prediction: async (id: string, account: string, mostBytes: number) =>
+    predictions.get(id, account, mostBytes).catch(undefinedWhereGone),
   policy,
   resolve: systemResolver(policy),
   now: Date.now,
@@ -78,20 +81,26 @@ async function tryAll(event: SQSEvent): Promise<SQSBatchResponse> {
   const startedAt = performance.now();
   // What takes too long ends by the time limit of a try.
   const { signal } = new AbortController();
-  const failed = await Promise.all(
+  const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
+  const counts = { delivered: 0, refused: 0, dead: 0 };
+  await Promise.all(
     event.Records.map(async ({ messageId, body }) => {
       try {
-        await handleMessage(parts, body, signal);
-        return [];
+        const outcome = await handleMessage(parts, body, signal);
+        if (outcome) counts[outcome] += 1;
       } catch (error) {
         logger.error({ err: error, message: messageId }, 'a webhook could not be tried');
-        return [{ itemIdentifier: messageId }];
+        batchItemFailures.push({ itemIdentifier: messageId });
       }
     }),
   );
-  const batchItemFailures = failed.flat();
   const ms = Math.round(performance.now() - startedAt);
-  logger.info({ tries: event.Records.length, failed: batchItemFailures.length, ms }, 'webhooks were tried');
+  logMeasured((line, message) => logger.info(line, message), 'webhooks were tried', {
+    tries: event.Records.length,
+    failed: batchItemFailures.length,
+    ...counts,
+    ms,
+  });
   return { batchItemFailures };
 }
 

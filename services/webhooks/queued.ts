@@ -3,7 +3,7 @@ import { type Delivery, readRedelivery } from '../data/deliveries.ts';
 import type { MessageSender } from '../ports/queue/port.ts';
 import type { ChangeConsumer } from '../ports/table/port.ts';
 import { makeDeliveries, nameOf } from './making.ts';
-import { type TryParts, tryDelivery } from './try.ts';
+import { type Tried, type TryParts, tryDelivery } from './try.ts';
 
 /** SQS: seconds that one message may be delayed. */
 const maxDelaySeconds = 900;
@@ -39,17 +39,19 @@ export function deliveryMaker(parts: Parts): ChangeConsumer {
 
 /**
  * Handles one message: makes a try where the delivery is due, and sends the hint for the next one.
+ * @returns what became of the try; undefined where none was made
  * @throws Error where the message is none of ours
  */
 export async function handleMessage(
   parts: TryParts & Parts,
   body: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Tried['outcome']> {
   const message = messageSchema.parse(JSON.parse(body));
-  const { wasTried, waiting } = await tryDelivery(parts, message.delivery, signal);
+  const { wasTried, outcome, waiting } = await tryDelivery(parts, message.delivery, signal);
   // Too early: it is further ahead than a message can be delayed. Of another time, another message tells.
   if (waiting && (wasTried || waiting.nextTryAt === message.dueAt)) await hint(parts, [waiting]);
+  return outcome;
 }
 
 /**

@@ -9,6 +9,12 @@ import type { Resolve } from './targets.ts';
 
 /** For a whole try. */
 const tryTimeoutMs = 10_000;
+/**
+ * Input, output and logs may each have so many bytes of JSON in a post; what has more is left out, and the post says so.
+ * A model's output may be 64 MiB: a batch of those does not fit into a function's memory, and what receives webhooks takes
+ * 6 MB at best.
+ */
+const mostPayloadBytes = 2 * 1024 * 1024;
 /** Attempts that are kept of a delivery. */
 const keptAttempts = 30;
 
@@ -17,10 +23,11 @@ export interface TryParts {
   readonly jobs: Jobs;
   readonly deliveries: Deliveries;
   readonly secrets: WebhookSecrets;
-  /** A prediction as the API shows it to its account now; undefined where it is gone. */
+  /** A prediction as the API shows it to its account now, without payloads of more bytes; undefined where it is gone. */
   readonly prediction: (
     id: string,
     account: string,
+    mostBytes: number,
   ) => Promise<{ readonly completed_at: string | null } | undefined>;
   readonly policy: TargetPolicy;
   readonly resolve: Resolve;
@@ -33,6 +40,8 @@ export interface TryParts {
 export interface Tried {
   /** Whether a try was made; none is before its time. */
   readonly wasTried: boolean;
+  /** What became of the try: `refused` will be tried again, `dead` will not. Absent where none was made. */
+  readonly outcome?: 'delivered' | 'refused' | 'dead';
   /** The delivery where it is to be tried again, at its `nextTryAt`. */
   readonly waiting: Delivery | undefined;
 }
@@ -46,7 +55,7 @@ export async function tryDelivery(parts: TryParts, id: string, signal: AbortSign
   const at = now();
   if (delivery?.state !== 'pending' || delivery.nextTryAt === null) return settledBefore;
   if (delivery.nextTryAt > at) return { wasTried: false, waiting: delivery };
-  const body = await prediction(delivery.job, delivery.account);
+  const body = await prediction(delivery.job, delivery.account, mostPayloadBytes);
   if (!body || (isOvertaken(delivery) && body.completed_at !== null)) {
     await deliveries.remove(id);
     return settledBefore;
@@ -69,7 +78,8 @@ export async function tryDelivery(parts: TryParts, id: string, signal: AbortSign
   });
   const attempt = { at, ms: Math.max(0, now() - at), ...answer };
   const settled = await deliveries.update(id, (known) => settle(known, attempt, delivery.since, now()));
-  return { wasTried: true, waiting: settled?.nextTryAt ? settled : undefined };
+  const waiting = settled?.nextTryAt ? settled : undefined;
+  return { wasTried: true, outcome: outcomeOf(error === null, waiting !== undefined), waiting };
 }
 
 /** The span of a try, as part of its prediction's; undefined where that is not traced. */
@@ -91,6 +101,11 @@ async function beginSpan({ traces, jobs }: TryParts, delivery: Delivery): Promis
       },
     })
   );
+}
+
+function outcomeOf(isAccepted: boolean, isTriedAgain: boolean): Tried['outcome'] {
+  if (isAccepted) return 'delivered';
+  return isTriedAgain ? 'refused' : 'dead';
 }
 
 /** Whether the end of its job makes it worthless. */

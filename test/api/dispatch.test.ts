@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Dispatch } from '../../services/api/dispatch.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import { jobTopic } from '../../services/data/progress.ts';
@@ -62,4 +62,19 @@ it('a director is told of demand at once after a pause, and not again before its
   expect(firstMs).toBeLessThan(250);
   expect(second.pools).toMatchObject([{ queued: 2 }]);
   expect(performance.now() - beganAt).toBeGreaterThan(290);
+});
+
+it('a job is leased also where its message cannot be removed', async () => {
+  await create();
+  const { receive } = test.queue;
+  vi.spyOn(test.queue, 'receive').mockImplementation(async (...args) => {
+    const message = await receive(...args);
+    return message && { ...message, remove: async () => Promise.reject(new Error('503')) };
+  });
+  const runner = test.api.dispatch.protocolFor({ role: 'runner', pool });
+
+  const leased = await runner.lease({ instance: 'i', waitSeconds: 0 });
+
+  expect(leased).toMatchObject({ attempt: 1 });
+  expect(await test.flow.jobs.get(leased?.id ?? '')).toMatchObject({ status: 'processing', attempt: 1 });
 });

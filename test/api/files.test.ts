@@ -340,7 +340,7 @@ it('an upload that is refused after its bytes came leaves no record', async () =
   expect((await post(form({ content: png, metadata: '[1]' }))).status).toBe(422);
   test.clock.now += 24 * 3600 * 1000;
 
-  expect(await new Files(test.table).expired(test.clock.now, 10)).toEqual([]);
+  expect((await new Files(test.table).expired(test.clock.now, { limit: 10 })).items).toEqual([]);
 });
 
 it('an upload whose sender goes away leaves nothing behind', async () => {

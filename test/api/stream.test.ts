@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { signCapability } from '../../services/api/capability.ts';
 import type { PredictionBody } from '../../services/api/schemas.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
+import { streamKeyOf } from '../../services/core/signing-keys.ts';
 import { memoryEvents } from '../../services/ports/channel/port.ts';
 import type { Assignment, FleetProtocol, RunnerEvent } from '../../services/ports/fleet-protocol/port.ts';
-import { openApi, type TestApi } from '../support/api.ts';
+import { openApi, type TestApi, testSigningKey } from '../support/api.ts';
 import { type EventSourceMessage, eventsOf, outputs } from '../support/sse.ts';
 
 const version = 'a'.repeat(64);
@@ -80,6 +82,18 @@ describe('a stream', () => {
 
     expect(outputs(await ended)).toEqual(tokens(2));
     expect(events.at(-1)).toMatchObject({ event: 'done', data: '{}' });
+  });
+
+  it('opens by a URL that was signed by the key that is for nothing else, as webhooks carry it', async () => {
+    const expiresAt = Math.floor(test.clock.now / 1000) + 60;
+    const signature = signCapability(streamKeyOf(testSigningKey), `stream:${job.id}`, expiresAt);
+    const query = new URLSearchParams({ expires: String(expiresAt), signature });
+    await report(token(0), end(1));
+    const response = await test.api.app.request(`/v1/streams/${job.id}?${query}`);
+
+    expect(outputs(await Array.fromAsync(eventsOf(response)))).toEqual(['t0']);
+    query.set('signature', signCapability(Buffer.alloc(32, 8), `stream:${job.id}`, expiresAt));
+    expect((await test.api.app.request(`/v1/streams/${job.id}?${query}`)).status).toBe(401);
   });
 
   it('fills in a token that got lost on its way, in its place', async () => {

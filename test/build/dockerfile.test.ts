@@ -60,11 +60,11 @@ describe('the Dockerfile', () => {
     expect(valuesOf('ENTRYPOINT').map((value) => JSON.parse(value))).toEqual([['node', '/app/main.mjs']]);
   });
 
-  it('puts the bundle of the service in, and nothing else', () => {
+  it('puts the bundle of the service in, readable by its user however strict the builder’s umask, and nothing else', () => {
     expect(valuesOf('ADD')).toEqual([]);
     for (const { name, instructions } of targets) {
       const copied = instructions.filter((one) => one.name === 'COPY').map(({ value }) => value);
-      expect(copied).toEqual([`dist/${name}/main.mjs /app/main.mjs`]);
+      expect(copied).toEqual([`--chmod=0444 dist/${name}/main.mjs /app/main.mjs`]);
     }
   });
 

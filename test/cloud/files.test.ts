@@ -13,7 +13,9 @@ let cloud: TestCloud;
 
 beforeAll(async () => {
   distribution = await startDistribution();
-  cloud = await startCloud({ env: distribution.env });
+  // A model reads its inputs there, too.
+  const directorEnv = { REQUESTS_CA_BUNDLE: distribution.certificate };
+  cloud = await startCloud({ env: distribution.env, directorEnv });
   distribution.origin = `${cloud.aws.client.endpoint}/${cloud.env.MIMEO_BUCKET}`;
   for (const name of ['file-out', 'file-size']) await cloud.push(`test/models/${name}`);
 });
@@ -59,4 +61,31 @@ it('an output file is stored by the runner at S3, not through the api, and its U
   expect(new URL(again.output).pathname).toBe(pathname);
   const said = cloud.apis.map((api) => api.said()).join('\n');
   expect(said).not.toContain(pathname);
+});
+
+it('an uploaded file is downloaded from CloudFront, not through the api, without the token that came along', async () => {
+  const form = new FormData();
+  form.append('content', new File(['abc'], 'a.txt', { type: 'text/plain' }));
+  const authorization = `Bearer ${cloud.token}`;
+  const sent = await fetch(`${cloud.url}/v1/files`, {
+    method: 'POST',
+    headers: { authorization },
+    body: form,
+  });
+  const { urls } = (await sent.json()) as { urls: { get: string } };
+  const answer = await fetch(urls.get, { headers: { authorization }, redirect: 'manual' });
+  const head = await fetch(urls.get, { method: 'HEAD', redirect: 'manual' });
+  const location = answer.headers.get('location') ?? '';
+
+  expect([answer.status, answer.headers.get('cache-control')]).toEqual([302, 'no-store']);
+  expect(location).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/local\/.*[?&]Key-Pair-Id=/);
+  expect([head.status, head.headers.get('content-length')]).toEqual([200, '3']);
+  const client =
+    'import sys, httpx\nprint(httpx.get(sys.argv[1], headers={"authorization": "x"}, follow_redirects=True).text)';
+  const before = distribution.authorizations.length;
+  const { stdout } = await run(join(await pythonClient(), 'python'), ['-c', client, urls.get], {
+    env: { PATH: process.env.PATH, SSL_CERT_FILE: distribution.certificate },
+  });
+  expect(stdout.trim()).toBe('abc');
+  expect(distribution.authorizations).toHaveLength(before);
 });

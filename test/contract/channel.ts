@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type Channel,
   type ChannelEvent,
+  memoryBytes,
   memoryEvents,
   memorySeconds,
 } from '../../services/ports/channel/port.ts';
@@ -216,6 +217,50 @@ export function describeChannel(
           expect(whole.gap).toBe(true);
           expect(whole.events).toEqual(events(11, memoryEvents + 10));
         }
+      });
+
+      describe('of large events', () => {
+        const large = (id: number, share: number): ChannelEvent => ({
+          id: `1.${id}`,
+          type: 'output',
+          data: 'x'.repeat(memoryBytes * share),
+        });
+        const idsOf = async (after?: string) => {
+          const { events: found, gap } = await replay(after);
+          return [found.map(({ id }) => id), gap];
+        };
+
+        it('goes back as far as so many bytes, and tells where that is not far enough', async () => {
+          for (let id = 1; id <= 3; id += 1) await channel.publish(topic, large(id, 0.3));
+          expect(await idsOf()).toEqual([['1.1', '1.2', '1.3'], false]);
+          await channel.publish(topic, large(4, 0.3));
+          expect(await idsOf()).toEqual([['1.2', '1.3', '1.4'], true]);
+          await channel.publish(topic, large(5, 0.5));
+          expect(await idsOf()).toEqual([['1.4', '1.5'], true]);
+          await publish(6);
+
+          expect(await idsOf()).toEqual([['1.4', '1.5', '1.6'], true]);
+          expect(await idsOf('1.4')).toEqual([['1.5', '1.6'], false]);
+          expect(await idsOf('1.3')).toEqual([['1.4', '1.5', '1.6'], true]);
+        });
+
+        it('has the last event, however large that is', async () => {
+          await publish(1);
+          await channel.publish(topic, large(2, 1.2));
+          expect(await idsOf()).toEqual([['1.2'], true]);
+          await publish(3);
+
+          expect(await idsOf()).toEqual([['1.3'], true]);
+        });
+
+        it('forgets small events by their number still', async () => {
+          await channel.publish(topic, large(0, 0.9));
+          await publishAll(1, memoryEvents);
+          const whole = await replay();
+
+          expect(whole).toMatchObject({ events: { length: memoryEvents }, gap: true });
+          expect(whole.events.at(0)).toEqual(event(1));
+        });
       });
 
       it('whoever comes back at any time, any number of times, has every event once', async () => {

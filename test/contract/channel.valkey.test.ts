@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Channel, ChannelEvent } from '../../services/ports/channel/port.ts';
+import { type Channel, type ChannelEvent, memoryBytes } from '../../services/ports/channel/port.ts';
 import { connectValkeyChannel } from '../../services/ports/channel/valkey.ts';
 import { startValkey, type ValkeyServer } from '../support/valkey.ts';
 import { describeChannel } from './channel.ts';
@@ -138,6 +138,21 @@ describe('a channel over Valkey', () => {
 
     await expect.poll(() => heard).toEqual(['1.1', '1.2']);
     expect((await listen(channel, topic, '1.1')).replay).toEqual({ events: [event(2)], gap: true });
+    client.destroy();
+    await channel.close();
+  });
+
+  it('goes on with a topic that the release before began', async () => {
+    const channel = await open();
+    const topic = randomUUID();
+    const client = await createClient({ url: server.url }).connect();
+    await client.xAdd(`mimeo:${topic}`, '*', { i: '1.1', t: 'output', d: '1' });
+    await channel.publish(topic, event(2));
+
+    expect((await listen(channel, topic)).replay).toEqual({ events: [event(1), event(2)], gap: false });
+    const large = { ...event(3), data: 'x'.repeat(memoryBytes) };
+    await channel.publish(topic, large);
+    expect((await listen(channel, topic)).replay).toEqual({ events: [large], gap: true });
     client.destroy();
     await channel.close();
   });

@@ -1,5 +1,6 @@
 import { createHash, generateKeyPairSync, verify } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import {
   CreateBucketCommand,
@@ -90,6 +91,17 @@ describe('objects in S3', () => {
     await pipeline(found?.body ?? [], read);
 
     expect(read.digest('hex')).toBe(hash.digest('hex'));
+  });
+
+  it('reads on while a hundred readers are slow', async () => {
+    const objects = open();
+    await objects.put('ada/slow', Buffer.alloc(8 * 1024 * 1024), { contentType: 'image/png' });
+    await objects.put('ada/small', Buffer.from('small'), { contentType: 'text/plain' });
+    const held = await Promise.all(Array.from({ length: 100 }, async () => objects.get('ada/slow')));
+    const small = await objects.get('ada/small');
+
+    expect(await text(small?.body ?? Readable.from([]))).toBe('small');
+    for (const each of held) each?.body.destroy();
   });
 
   it('leaves no part behind of a stream that breaks', async () => {

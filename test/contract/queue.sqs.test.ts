@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { ListQueuesCommand, QueueDeletedRecently } from '@aws-sdk/client-sqs';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createSqsClient, createSqsQueue } from '../../services/ports/queue/sqs.ts';
+import { ListQueuesCommand, QueueDeletedRecently, QueueDoesNotExist } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { createSqsClient, createSqsQueue, type SqsQueueOptions } from '../../services/ports/queue/sqs.ts';
 import { type EmulatedAws, startEmulatedAws } from '../support/emulated-aws.ts';
 import { describeQueue } from './queue.ts';
 
@@ -13,8 +13,13 @@ beforeAll(async () => {
 });
 afterAll(() => aws.stop());
 
-const open = () =>
-  createSqsQueue({ client: createSqsClient(aws.client), prefix: 'mimeo-test-jobs-', visibilitySeconds });
+const open = (options: Partial<SqsQueueOptions> = {}) =>
+  createSqsQueue({
+    client: createSqsClient(aws.client),
+    prefix: 'mimeo-test-jobs-',
+    visibilitySeconds,
+    ...options,
+  });
 
 describeQueue(
   'SQS',
@@ -54,7 +59,7 @@ it('tells of a queue that it may not read, and does not pass it off as empty', a
 });
 
 it('wakes all who wait when it is closed, also those who came after others had left', async () => {
-  const queue = open();
+  const queue = open({ closingMs: 100 });
   await queue.send('late', { jobId: 'job', group: 'ada' });
   const abort = new AbortController();
   const first = queue.receive('late', { waitSeconds: 1, signal: abort.signal });
@@ -66,6 +71,38 @@ it('wakes all who wait when it is closed, also those who came after others had l
   await queue.close();
 
   expect(await last).toBeUndefined();
+});
+
+it('puts back what comes after its end, while its connections are still there', async () => {
+  const prefix = 'mimeo-test-leaving-';
+  const client = createSqsClient(aws.client);
+  const [polling, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      const answer = await next(args);
+      if (context.commandName !== 'ReceiveMessageCommand') return answer;
+      polling.resolve();
+      await goOn.promise;
+      return answer;
+    },
+    { step: 'initialize' },
+  );
+  const destroy = vi.spyOn(client, 'destroy');
+  const leaving = createSqsQueue({ client, prefix });
+  await leaving.send('pool', { jobId: 'job', group: 'ada' });
+  const waiting = leaving.receive('pool', { waitSeconds: 5 });
+  await polling.promise;
+
+  const closing = leaving.close();
+  expect(await waiting).toBeUndefined();
+  expect(destroy).not.toHaveBeenCalled();
+  goOn.resolve();
+  await closing;
+
+  expect(destroy).toHaveBeenCalled();
+  const other = open({ prefix, visibilitySeconds: 30 });
+  expect(await other.receive('pool', { waitSeconds: 0 })).toMatchObject({ jobId: 'job' });
+  await other.close();
 });
 
 it('goes on without a queue that was just removed, until SQS makes it anew', async () => {
@@ -85,6 +122,27 @@ it('goes on without a queue that was just removed, until SQS makes it anew', asy
 
   isTooEarly = false;
   await queue.send('pool', { jobId: 'job', group: 'ada' });
+  expect(await queue.receive('pool', { waitSeconds: 0 })).toMatchObject({ jobId: 'job' });
+  await queue.close();
+});
+
+it('waits for a queue that was just made and is not known everywhere yet', async () => {
+  const client = createSqsClient(aws.client);
+  let refusals = 0;
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      if (context.commandName === 'SendMessageCommand' && refusals < 2) {
+        refusals += 1;
+        throw new QueueDoesNotExist({ message: 'Unknown queue', $metadata: {} });
+      }
+      return await next(args);
+    },
+    { step: 'initialize' },
+  );
+  const queue = createSqsQueue({ client, prefix: 'mimeo-test-new-' });
+
+  await queue.send('pool', { jobId: 'job', group: 'ada' });
+
   expect(await queue.receive('pool', { waitSeconds: 0 })).toMatchObject({ jobId: 'job' });
   await queue.close();
 });

@@ -10,6 +10,7 @@ import { Pools } from '../../services/data/pools.ts';
 import { toStored } from '../../services/data/stored.ts';
 import { Usage } from '../../services/data/usage.ts';
 import { createMetering } from '../../services/metering/app.ts';
+import { endedLine } from '../../services/metering/ended-line.ts';
 import type { Change, Table } from '../../services/ports/table/port.ts';
 import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
 import { aJob } from '../support/jobs.ts';
@@ -91,6 +92,32 @@ describe('metering', () => {
 
     expect((await ledger()).map(({ id }) => id).sort()).toEqual(jobs.map(({ id }) => id).sort());
     expect(await new Models(table).runCount('local/m119')).toBe(1);
+  });
+
+  it('tells of each job that it has recorded once, with what figures are made of', async () => {
+    const lines: unknown[] = [];
+    const metering = createMetering(table, (job) => void lines.push(endedLine(job)));
+    const createdAt = endedAt - 5000;
+    const done = ended({ createdAt });
+    const refused = ended({
+      createdAt,
+      status: 'failed',
+      failure: { code: 'setup_failed', message: 'No.' },
+      startedAt: null,
+      billedMs: 0,
+      costMicroUsd: 0,
+    });
+
+    await metering.handle([change(done, undefined)]);
+    await metering.handle([change(done, undefined, 'again'), change(refused, undefined)]);
+
+    const { id: job, hardware } = done;
+    const common = { hardware, waitSeconds: 3, billedMs: 2000, costMicroUsd: 200 };
+    const nothing = { waitSeconds: 5, billedMs: 0, costMicroUsd: 0 };
+    expect(lines).toEqual([
+      { ...common, job, status: 'succeeded', code: null },
+      { ...common, ...nothing, job: refused.id, status: 'failed', code: 'setup_failed' },
+    ]);
   });
 
   it('records nothing for a job that has not ended', async () => {

@@ -101,3 +101,15 @@ it('a login of our own is used until shortly before its end', async () => {
   expect(first).toMatchObject({ url: 'http://127.0.0.1:5000', username: 'AWS' });
   expect(asked).toHaveLength(2);
 });
+
+it('a login of our own that the registry has refused is not used again', async () => {
+  const logIn = createEcrLogins({ client, url: 'http://127.0.0.1:5000/' });
+  asked.length = 0;
+
+  const first = await logIn();
+  const second = await logIn(first);
+  expect(second).not.toBe(first);
+  // Who was refused at the same time takes what is new by now.
+  expect(await logIn(first)).toBe(second);
+  expect(asked).toHaveLength(2);
+});

@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Accounts } from '../../services/data/accounts.ts';
 import { Models } from '../../services/data/models.ts';
 import { Pushes } from '../../services/data/pushes.ts';
+import type { RegistryLogin } from '../../services/ports/registry/port.ts';
 import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
 import { ImageRegistrar, type PushedImage } from '../../services/registrar/app.ts';
 import { openRegistry } from '../../services/registrar/registry.ts';
@@ -18,6 +19,8 @@ let models: Models;
 let pushes: Pushes;
 let registrar: ImageRegistrar;
 let closeTable: () => Promise<void>;
+/** What the registrar is given at its next logins; at the end, what is good. */
+let logins: RegistryLogin[];
 
 beforeAll(async () => {
   labels = await cogLabels('kitchen-sink', { build: { gpu: true }, concurrency: { max: 4 } });
@@ -30,10 +33,15 @@ beforeEach(async () => {
   pushes = new Pushes(table);
   const account = { username: 'ada', type: 'user', name: 'Ada', githubUrl: null, avatarUrl: null } as const;
   await new Accounts(table).put({ ...account, createdAt: 0 });
-  const login = { ...registry.login, url: registry.url, expiresAt: Number.POSITIVE_INFINITY };
+  logins = [{ ...registry.login, url: registry.url, expiresAt: Number.POSITIVE_INFINITY }];
   registrar = new ImageRegistrar({
     table,
-    registry: openRegistry(async () => login),
+    registry: openRegistry(async (refused) => {
+      if (refused && refused === logins[0] && logins.length > 1) logins.shift();
+      const [login] = logins;
+      if (!login) throw new Error('There is no login');
+      return login;
+    }),
     prefix: 'mimeo',
     now: Date.now,
     logger: pino({ level: 'silent' }),
@@ -46,6 +54,8 @@ afterEach(async () => {
 
 const push = (digest: string, more: Partial<PushedImage> = {}) =>
   registrar.handle({ repository, digest, tag: 'latest', pushedAt: Date.now(), ...more });
+/** What is no password any more. */
+const past = { username: 'AWS', password: 'of yesterday' };
 const idOf = (digest: string) => digest.slice('sha256:'.length);
 const pushesOf = async (model = 'ada/echo') => (await pushes.list(model, { limit: 10 })).items;
 
@@ -343,9 +353,26 @@ describe('what is no model’s image is left alone', () => {
   });
 });
 
-describe('a registry that does not answer as it should is asked again later', () => {
+describe('a registry that does not answer as it should is asked again', () => {
   it('where it does not have the image yet', async () => {
     await expect(push(`sha256:${'f'.repeat(64)}`)).rejects.toThrow('The registry answered 404');
+  });
+
+  it('at once, by a new login, where it refuses the one that was kept', async () => {
+    const digest = registry.putImage(repository, { labels });
+    const [good] = logins;
+    logins.unshift({ url: registry.url, expiresAt: Number.POSITIVE_INFINITY, ...past });
+
+    expect(await push(digest)).toMatchObject({ outcome: 'registered' });
+    expect(logins).toEqual([good]);
+  });
+
+  it('where it refuses a new login too', async () => {
+    const digest = registry.putImage(repository, { labels });
+    logins = logins.map((login) => ({ ...login, ...past }));
+
+    await expect(push(digest)).rejects.toThrow('The registry answered 401');
+    expect(registry.requests).toHaveLength(2);
   });
 
   it('where what it sends is not what was asked for', async () => {

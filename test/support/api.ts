@@ -52,6 +52,8 @@ export interface TestApi {
 }
 
 const publicUrl = 'http://127.0.0.1:1';
+/** Of every such api. */
+export const testSigningKey = Buffer.alloc(32, 7);
 
 /** Builds nothing: what a push does with a folder is the registrar's own tests' concern. */
 const noBuilder: SourceBuilder = {
@@ -72,7 +74,7 @@ export async function openApi(
   const table = openSqliteTable({ path: join(folder, 'mimeo.db'), now });
   const queue = openSqliteQueue({ path: join(folder, 'queue.db') });
   const channel = createMemoryChannel();
-  const signingKey = Buffer.alloc(32, 7);
+  const signingKey = testSigningKey;
   const objects = openFilesystemObjects({
     root: join(folder, 'objects'),
     baseUrl: () => publicUrl,

@@ -8,6 +8,7 @@ import { FleetTokens } from '../../services/api/fleet-tokens.ts';
 import { push } from '../../services/api/routes/versions-push.ts';
 import { newToken } from '../../services/core/ids.ts';
 import type { Model } from '../../services/core/model.ts';
+import { streamKeyOf } from '../../services/core/signing-keys.ts';
 import { Accounts } from '../../services/data/accounts.ts';
 import { Models } from '../../services/data/models.ts';
 import { createS3Client } from '../../services/ports/objects/s3.ts';
@@ -63,6 +64,8 @@ export interface CloudOptions {
   readonly apis?: number;
   /** More variables for the apis. */
   readonly env?: Readonly<Record<string, string>>;
+  /** More variables for the director, and of these what models may see. */
+  readonly directorEnv?: Readonly<Record<string, string>>;
 }
 
 /** The platform over two api processes, with the example that every platform has. */
@@ -115,6 +118,7 @@ async function compose(
     MIMEO_CHANNEL_URL: valkey.url,
     MIMEO_PUBLIC_URL: balancer.url,
     MIMEO_SIGNING_KEY: signingKey.toString('base64'),
+    MIMEO_STREAM_KEY: streamKeyOf(signingKey).toString('base64'),
     MIMEO_WEBHOOK_QUEUE_URL: webhookQueueUrl,
     MIMEO_WEBHOOK_PRIVATE: 'true',
     MIMEO_DRAIN_SECONDS: '5',
@@ -128,17 +132,7 @@ async function compose(
   });
   closers.push(() => table.close());
   const accounts = new Accounts(table);
-  const addToken = async (account = 'local') => {
-    const createdAt = Date.now();
-    if (!(await accounts.get(account))) {
-      const empty = { githubUrl: null, avatarUrl: null };
-      await accounts.put({ username: account, type: 'user', name: account, ...empty, createdAt });
-    }
-    const secret = newToken();
-    const id = randomBytes(6).toString('hex');
-    await accounts.putToken(secret, { id, account, name: 'test', createdAt, revokedAt: null });
-    return secret;
-  };
+  const addToken = async (account = 'local') => makeAccount(accounts, account);
   const token = await addToken();
   const apis: ApiProcess[] = [];
   const balance = (those: readonly ApiProcess[]) => balancer.use(those.map(({ url }) => url));
@@ -162,6 +156,7 @@ async function compose(
       MIMEO_HOME: home,
       MIMEO_MAX_INSTANCES: '3',
       MIMEO_DRAIN_GRACE_SECONDS: '1',
+      ...options.directorEnv,
     };
     const director = await startService(
       'services/director/main.ts',
@@ -175,9 +170,11 @@ async function compose(
   closers.push(async () => Promise.all(directors.map((one) => (one.isRunning ? one.stop() : undefined))));
   const director = await startDirector();
   // They have ended before what they speak to does.
+  // The apis' own key is not theirs to have.
+  const { MIMEO_SIGNING_KEY: _ours, ...functionsEnv } = env;
   const functions = await startService(
     'test/support/cloud-functions.ts',
-    { ...env, MIMEO_LOG_LEVEL: 'warn' },
+    { ...functionsEnv, MIMEO_LOG_LEVEL: 'warn' },
     'the functions are ready',
   );
   closers.push(() => functions.stop());
@@ -216,7 +213,21 @@ async function compose(
   };
 }
 
-function freshModel(name: string): Model {
+/** A token of an account, which is made where there is none of that name. */
+export async function makeAccount(accounts: Accounts, account: string): Promise<string> {
+  const createdAt = Date.now();
+  if (!(await accounts.get(account))) {
+    const empty = { githubUrl: null, avatarUrl: null };
+    await accounts.put({ username: account, type: 'user', name: account, ...empty, createdAt });
+  }
+  const secret = newToken();
+  const id = randomBytes(6).toString('hex');
+  await accounts.putToken(secret, { id, account, name: 'test', createdAt, revokedAt: null });
+  return secret;
+}
+
+/** A model of account `local` without versions. */
+export function freshModel(name: string): Model {
   return {
     owner: 'local',
     name,

@@ -1,17 +1,13 @@
-import { execFile } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, verify } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
-import { promisify } from 'node:util';
+import { makeCertificate } from './certificate.ts';
 
-const run = promisify(execFile);
 const keyPairId = 'K2JCJMDEHXQW5F';
 
 /** Stands where CloudFront does: takes URLs that were signed for it (canned policy), and reads the bucket behind it. */
@@ -22,21 +18,19 @@ export interface Distribution {
   readonly certificate: string;
   /** Where it reads from: `http://…/BUCKET`, known once there is one. */
   origin: string;
+  /** Whose signatures it takes. */
+  signer: { readonly keyPairId: string; readonly publicKey: KeyObject };
   /** The Authorization headers that came along. */
   readonly authorizations: string[];
   close(): Promise<void>;
 }
 
 export async function startDistribution(): Promise<Distribution> {
-  const folder = await mkdtemp(join(tmpdir(), 'mimeo-cloudfront-'));
-  const [certificate, tlsKey] = [join(folder, 'certificate.pem'), join(folder, 'key.pem')];
-  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  await run('openssl', ['req', ...kind, '-keyout', tlsKey, '-out', certificate, ...subject]);
+  const { certificate, key: tlsKey, remove } = await makeCertificate();
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const [cert, key] = await Promise.all([readFile(certificate), readFile(tlsKey)]);
   const server = createServer({ cert, key }, (request, response) => {
-    void answer(distribution, publicKey, request, response).catch(() => response.writeHead(502).end());
+    void answer(distribution, request, response).catch(() => response.writeHead(502).end());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -49,27 +43,27 @@ export async function startDistribution(): Promise<Distribution> {
     },
     certificate,
     origin: '',
+    signer: { keyPairId, publicKey },
     authorizations: [],
     async close() {
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();
       await closed;
-      await rm(folder, { recursive: true });
+      await remove();
     },
   };
   return distribution;
 }
 
 async function answer(
-  { env, origin, authorizations }: Distribution,
-  publicKey: KeyObject,
+  { env, origin, authorizations, signer }: Distribution,
   { url = '', headers }: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const asked = new URL(url, env.MIMEO_CLOUDFRONT_URL);
   if (headers.authorization) authorizations.push(headers.authorization);
-  if (!isSigned(asked, publicKey)) {
+  if (!isSigned(asked, signer)) {
     response.writeHead(403).end('AccessDenied');
     return;
   }
@@ -87,7 +81,7 @@ export async function readOrigin(origin: string, pathname: string): Promise<Resp
 }
 
 /** AWS: "Creating a signed URL using a canned policy". */
-function isSigned(asked: URL, publicKey: KeyObject): boolean {
+function isSigned(asked: URL, { keyPairId, publicKey }: Distribution['signer']): boolean {
   const { searchParams: given } = asked;
   const expires = Number(given.get('Expires'));
   const policy = `{"Statement":[{"Resource":"${asked.origin}${asked.pathname}","Condition":{"DateLessThan":{"AWS:EpochTime":${expires}}}}]}`;

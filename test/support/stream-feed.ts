@@ -16,6 +16,15 @@ export interface StreamTarget {
   readonly onDiscard?: (records: readonly DynamoDBRecord[]) => void;
 }
 
+/** A table of the emulated cloud whose stream is on. */
+export interface StreamSource {
+  readonly client: DynamoDBClient;
+  readonly endpoint: string;
+  readonly tableName: string;
+  /** @default eu-central-1 */
+  readonly region?: string;
+}
+
 export interface StreamFeed {
   /** Resolves when everything that was written before the call has been handled or given up. */
   drain(): Promise<void>;
@@ -34,7 +43,7 @@ const retryMs = 20;
  * bisected (`BisectBatchOnFunctionError`), tried again and given up.
  */
 export async function startStreamFeed(
-  source: { readonly client: DynamoDBClient; readonly endpoint: string; readonly tableName: string },
+  source: StreamSource,
   targets: readonly StreamTarget[],
 ): Promise<StreamFeed> {
   const stream = await openStream(source);
@@ -67,11 +76,8 @@ const recordsSchema = z.object({
 });
 
 /** The emulated cloud has one shard a stream. */
-async function openStream(source: {
-  readonly client: DynamoDBClient;
-  readonly endpoint: string;
-  readonly tableName: string;
-}): Promise<Stream> {
+async function openStream(source: StreamSource): Promise<Stream> {
+  const { region = 'eu-central-1' } = source;
   const { Table } = await source.client.send(new DescribeTableCommand({ TableName: source.tableName }));
   const StreamArn = Table?.LatestStreamArn;
   const call = async <T>(operation: string, body: object, schema: z.ZodType<T>): Promise<T> => {
@@ -81,8 +87,7 @@ async function openStream(source: {
         'content-type': 'application/x-amz-json-1.0',
         'x-amz-target': `DynamoDBStreams_20120810.${operation}`,
         // What tells the emulated cloud the region; it checks no signature.
-        authorization:
-          'AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
+        authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/${region}/dynamodb/aws4_request, SignedHeaders=host, Signature=0`,
       },
       body: JSON.stringify(body),
     });

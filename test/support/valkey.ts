@@ -3,30 +3,46 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
+import type { TestCertificate } from './certificate.ts';
 
 /** A real server of the Redis protocol: Debian's `redis-server` or `valkey-server`, which must be on PATH. */
 export interface ValkeyServer {
   readonly url: string;
+  readonly port: number;
   /** Ends it as a crash would; `start` brings it back, empty, on the same port. */
   stop(): Promise<void>;
   start(): Promise<void>;
 }
 
-/** Starts an empty server on a free port. */
-export async function startValkey(): Promise<ValkeyServer> {
+/** Starts an empty server on a free port, which speaks TLS only where it has a certificate. */
+export async function startValkey(tls?: TestCertificate): Promise<ValkeyServer> {
   const port = await freePort();
-  let stop = await launch(port);
+  let stop = await launch(port, tls);
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `${tls ? 'rediss' : 'redis'}://127.0.0.1:${port}`,
+    port,
     stop: () => stop(),
     async start() {
-      stop = await launch(port);
+      stop = await launch(port, tls);
     },
   };
 }
 
-async function launch(port: number): Promise<() => Promise<void>> {
-  const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+async function launch(port: number, tls: TestCertificate | undefined): Promise<() => Promise<void>> {
+  const secured = tls
+    ? [
+        '--port',
+        '0',
+        '--tls-port',
+        String(port),
+        '--tls-cert-file',
+        tls.certificate,
+        '--tls-key-file',
+        tls.key,
+      ]
+    : ['--port', String(port)];
+  const trusted = tls ? ['--tls-ca-cert-file', tls.certificate, '--tls-auth-clients', 'no'] : [];
+  const options = [...secured, ...trusted, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
   const child = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   const ready = new Promise<void>((resolve, reject) => {

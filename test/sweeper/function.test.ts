@@ -59,7 +59,6 @@ beforeEach(async () => {
     MIMEO_QUEUE_PREFIX: prefix,
     MIMEO_BUCKET: bucket,
     MIMEO_CHANNEL_URL: valkey.url,
-    MIMEO_SIGNING_KEY: Buffer.alloc(32, 1).toString('base64'),
     MIMEO_WEBHOOK_QUEUE_URL: QueueUrl,
   });
   ({ handler } = await import('../../services/sweeper/main.ts'));
@@ -145,7 +144,7 @@ it('removes what has been kept for its time: payloads, and files with their byte
   await run();
 
   expect(await cloud.jobs.record(old.id)).toMatchObject({ input: {}, job: { dataRemoved: true } });
-  expect(await files.expired(Date.now(), 10)).toEqual([]);
+  expect((await files.expired(Date.now(), { limit: 10 })).items).toEqual([]);
   expect(await objects.get(fileObjectKey(file))).toBeUndefined();
 });
 
@@ -187,6 +186,16 @@ it('does all of it without the channel, too', async () => {
   } finally {
     await valkey.start();
   }
+});
+
+it('stands outside of the network, where there is no channel', async () => {
+  vi.stubEnv('MIMEO_CHANNEL_URL', undefined);
+  vi.resetModules();
+  ({ handler } = await import('../../services/sweeper/main.ts'));
+  const overdue = await created({ deadlineAt: Date.now() - 1000 });
+
+  expect(await run()).toMatchObject({ isComplete: true, failed: [] });
+  expect(await statusOf(overdue)).toBe('canceled');
 });
 
 it('verifies the ledger of the last days, and changes nothing', async () => {

@@ -103,12 +103,12 @@ it('objects that cannot be removed keep nothing else from going, and are tried a
   expect((await read(other)).data_removed).toBe(true);
   const monotonic = performance.now();
   await sweeper.removeOldData();
-  expect(await test.flow.jobs.retention.withData(test.clock.now, 10)).toEqual([]);
+  expect((await test.flow.jobs.retention.withData(test.clock.now, { limit: 10 })).items).toEqual([]);
   vi.spyOn(performance, 'now').mockReturnValue(monotonic + 600_001);
   await sweeper.removeOldData();
 
   expect(remove.mock.calls.length).toBeGreaterThan(2);
-  expect(await test.flow.jobs.retention.withData(test.clock.now, 10)).toEqual([]);
+  expect((await test.flow.jobs.retention.withData(test.clock.now, { limit: 10 })).items).toEqual([]);
   expect((await read(stuck)).data_removed).toBe(true);
   vi.restoreAllMocks();
 });
@@ -145,7 +145,7 @@ it('more than one write can hold go in one look, and what is gone is not taken u
 
   await sweeper.removeOldData();
 
-  expect(await test.flow.jobs.retention.withData(test.clock.now, 100)).toEqual([]);
+  expect((await test.flow.jobs.retention.withData(test.clock.now, { limit: 100 })).items).toEqual([]);
 });
 
 it('examples are kept as they were for as long as they are examples', async () => {
@@ -210,7 +210,7 @@ describe('a prediction with large values, of which an example is made while its 
     expect(answers).toEqual([false, 409, false, 409]);
     expect(await shown()).toEqual([]);
     expect(await read(id)).toMatchObject({ data_removed: true, input: {}, output: null });
-    expect(await test.flow.jobs.retention.withData(test.clock.now + 1, 10)).toEqual([]);
+    expect((await test.flow.jobs.retention.withData(test.clock.now + 1, { limit: 10 })).items).toEqual([]);
   });
 });
 

@@ -18,10 +18,10 @@ let looked: string[];
 let lookMs: number;
 
 class ObservedSweeper extends Sweeper {
-  override async repairPool(pool: Pool): Promise<void> {
+  override async repairPool(pool: Pool, isTimeUp?: () => boolean): Promise<boolean> {
     looked.push(pool.id);
     test.clock.now += lookMs;
-    await super.repairPool(pool);
+    return await super.repairPool(pool, isTimeUp);
   }
 }
 
@@ -73,7 +73,13 @@ describe('a round', () => {
     await test.pools.touch(aPool('local/model@cpu'), test.clock.now);
     test.clock.now += 3_600_000;
 
-    expect(await round()).toEqual({ isComplete: true, pools: 1, webhooks: 0, failed: [] });
+    expect(await round()).toEqual({
+      isComplete: true,
+      pools: 1,
+      webhooks: 0,
+      oldestQueuedSeconds: 0,
+      failed: [],
+    });
     expect((await test.flow.jobs.get(late.id))?.status).toBe('canceled');
     expect((await test.flow.jobs.get(old))?.dataRemoved).toBe(true);
   });
@@ -152,7 +158,7 @@ describe('a pool without a job for a week', () => {
   });
 
   it('is not retired where a job came meanwhile', async () => {
-    const [idle] = await test.pools.idleSince(test.clock.now + 1, 1);
+    const [idle] = (await test.pools.idleSince(test.clock.now + 1, { limit: 1 })).items;
     test.clock.now += 1000;
     await test.pools.touch(pool, test.clock.now);
 

@@ -97,6 +97,32 @@ describe('repair', () => {
     expect(await runner.lease(soon)).toMatchObject({ id, attempt: 2 });
   });
 
+  it.each([1, 3])(
+    'leaves a lease alone that is renewed as attempt %i is about to be lost',
+    async (attempts) => {
+      const id = await create();
+      for (let lost = 1; lost < attempts; lost += 1) {
+        await runner.lease(soon);
+        test.clock.now += 60_001;
+        await sweeper.repair();
+      }
+      const job = await runner.lease(soon);
+      const refs = [{ id, attempt: job?.attempt ?? 0 }];
+      await runner.heartbeat({ instance: soon.instance, jobs: refs });
+      test.clock.now += 60_001;
+      const { write } = test.table;
+      vi.spyOn(test.table, 'write').mockImplementationOnce(async (...args) => {
+        expect(await runner.heartbeat({ instance: soon.instance, jobs: refs })).toEqual({ stop: [] });
+        await write(...args);
+      });
+
+      await sweeper.repair();
+
+      expect(await read(id)).toMatchObject({ status: 'processing' });
+      expect((await test.flow.jobs.get(id))?.attempt).toBe(attempts);
+    },
+  );
+
   it('gives a job up whose lease was lost three times', async () => {
     const id = await create();
     for (let lost = 0; lost < 3; lost += 1) {

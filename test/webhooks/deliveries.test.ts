@@ -41,7 +41,7 @@ beforeEach(async () => {
     jobs: test.flow.jobs,
     deliveries,
     secrets: new WebhookSecrets(test.table),
-    prediction: async (id, account) => test.api.predictions.get(id, account),
+    prediction: async (...which) => test.api.predictions.get(...which),
     policy,
     resolve: async () => [],
     now: () => test.clock.now,
@@ -104,6 +104,23 @@ describe('what a webhook is told', () => {
 
     await settled(2);
     expect(arrived()).toEqual(['start', 'completed']);
+  });
+
+  it('has no payload that is too large for a webhook, says so, and leads to it', async () => {
+    const id = await create({ webhook_events_filter: ['completed'] }, { text: 'hi' });
+    const runner = test.api.dispatch.protocolFor({ role: 'runner', pool });
+    const { attempt = 0 } = (await runner.lease({ instance: 'one', waitSeconds: 0 })) ?? {};
+    const output = ['x'.repeat(3 * 1024 * 1024)];
+    const outcome = { status: 'succeeded', output, predictMs: 1, metrics: {} } as const;
+    const ended = { type: 'ended', outcome, logs: 'done\n', acceptedAfterMs: 0 } as const;
+    await runner.report({ id, attempt, events: [ended] });
+    await settled();
+
+    const { urls, ...told } = JSON.parse(receiver.received[0]?.body ?? '');
+    expect(told).toMatchObject({ status: 'succeeded', output: null, logs: 'done\n', omitted: ['output'] });
+    const whole = await (await test.call('GET', new URL(urls.get).pathname)).json();
+    expect(whole).toMatchObject({ output });
+    expect(whole).not.toHaveProperty('omitted');
   });
 
   it('is new logs within a moment, where it asked for them, but no output where it did not', async () => {

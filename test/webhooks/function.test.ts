@@ -1,6 +1,7 @@
 import { CreateQueueCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { signCapability } from '../../services/api/capability.ts';
 import type { Job } from '../../services/core/job.ts';
 import type { WebhookEvent } from '../../services/core/webhook.ts';
 import { Deliveries, isWebhookChange } from '../../services/data/deliveries.ts';
@@ -14,6 +15,7 @@ import { startQueueFeed } from '../support/queue-feed.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import type { StreamFeed } from '../support/stream-feed.ts';
 
+const streamKey = Buffer.alloc(32, 1);
 const soon = { timeout: 15_000, interval: 20 };
 let aws: EmulatedAws;
 let sqs: SQSClient;
@@ -47,7 +49,7 @@ async function whileItRuns(work: (feed: StreamFeed) => Promise<void>): Promise<v
   stubLambdaEnvironment(aws, {
     MIMEO_TABLE: cloud.tableName,
     MIMEO_BUCKET: 'mimeo-test',
-    MIMEO_SIGNING_KEY: Buffer.alloc(32, 1).toString('base64'),
+    MIMEO_STREAM_KEY: streamKey.toString('base64'),
     MIMEO_PUBLIC_URL: 'https://mimeo.example.com',
     MIMEO_WEBHOOK_QUEUE_URL: QueueUrl,
     MIMEO_WEBHOOK_PRIVATE: 'true',
@@ -64,9 +66,9 @@ async function whileItRuns(work: (feed: StreamFeed) => Promise<void>): Promise<v
 }
 
 /** A job that began; with a webhook where it has events. */
-async function begun(webhookEvents: readonly WebhookEvent[] | null): Promise<Job> {
+async function begun(webhookEvents: readonly WebhookEvent[] | null, more: Partial<Job> = {}): Promise<Job> {
   const at = Date.now();
-  const job = aJob({ createdAt: at, webhookEvents });
+  const job = aJob({ createdAt: at, webhookEvents, ...more });
   const webhook = webhookEvents ? `${receiver.url}/hook` : undefined;
   await cloud.jobs.create(job, { text: 'hi' }, { traceparent: null, secrets: [], webhook });
   const leased = await cloud.jobs.applyTo(job, { type: 'leased', at, instance: 'one', leaseMs: 60_000 });
@@ -106,6 +108,19 @@ describe('the webhooks function', () => {
     expect(JSON.parse(start?.body ?? '')).toMatchObject({ id: job.id, status: 'processing' });
     expect(JSON.parse(completed?.body ?? '')).toMatchObject({ status: 'succeeded', output: 'hello' });
     expect(completed?.headers['webhook-signature']).toMatch(/^v1,/);
+  });
+
+  it('signs a stream by a key that is good for nothing else', async () => {
+    await begun(['start'], { streams: true });
+    await whileItRuns(async () => {
+      await vi.waitFor(() => expect(arrived()).toEqual(['start']), soon);
+    });
+
+    const { id, urls } = JSON.parse(receiver.received[0]?.body ?? '');
+    const { searchParams } = new URL(urls.stream);
+    const expiresAt = Number(searchParams.get('expires'));
+    expect(searchParams.get('signature')).toBe(signCapability(streamKey, `stream:${id}`, expiresAt));
+    expect(process.env.MIMEO_SIGNING_KEY).toBeUndefined();
   });
 
   it('comes back to a receiver that was down, under the same id', async () => {

@@ -25,7 +25,7 @@ beforeEach(async () => {
     jobs: test.flow.jobs,
     deliveries: new Deliveries(test.table),
     secrets: new WebhookSecrets(test.table),
-    prediction: async (id, account) => test.api.predictions.get(id, account),
+    prediction: async (...which) => test.api.predictions.get(...which),
     policy,
     resolve: async () => [],
     now: () => test.clock.now,
@@ -59,8 +59,8 @@ async function made(): Promise<Delivery> {
 }
 
 /** Hands over the message that was sent last. */
-async function handleLast(): Promise<void> {
-  await handleMessage(parts, sent.at(-1)?.body ?? '', AbortSignal.timeout(10_000));
+async function handleLast() {
+  return await handleMessage(parts, sent.at(-1)?.body ?? '', AbortSignal.timeout(10_000));
 }
 
 describe('the end of a job with a webhook', () => {
@@ -113,6 +113,22 @@ describe('the end of a job with a webhook', () => {
     test.clock.now += 900_000;
     await handleLast();
     expect(receiver.received).toHaveLength(1);
+  });
+
+  it('tells what became of each try: delivered, refused, or given up', async () => {
+    await made();
+    status = 503;
+    expect(await handleLast()).toBe('refused');
+    const [{ nextTryAt = 0 } = {}] = (await parts.deliveries.due({ limit: 1 })).items;
+    test.clock.now = nextTryAt ?? 0;
+    status = 200;
+    expect(await handleLast()).toBe('delivered');
+    expect(await handleLast()).toBeUndefined();
+
+    await made();
+    // Gone for good.
+    status = 410;
+    expect(await handleLast()).toBe('dead');
   });
 
   it('is not carried on by a message of another time', async () => {

@@ -37,11 +37,22 @@ const uploadSchema = z.object({
   type: z.string().optional().openapi({ description: 'In place of the content type that `content` carries' }),
 });
 
+/** How long a download may take to begin where the store's own URL leads to it. */
+const redirectSeconds = 600;
+
 const cors = { 'access-control-allow-origin': '*' };
 const id = z.object({ id: z.string() });
 
-/** Downloads by signed URLs, without a token. */
-export function fileDownloadRoutes(app: OpenAPIHono<ApiEnv>, uploads: FileUploads): void {
+/**
+ * Downloads by signed URLs, without a token.
+ * @param redirects whether the store has URLs of its own that clients reach: a slow download through here would hold one
+ *   of this process's connections to it for as long as it takes
+ */
+export function fileDownloadRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  uploads: FileUploads,
+  { redirects }: { readonly redirects: boolean },
+): void {
   const path = `${filesPath}/:id/download`;
   app.options(path, (context) =>
     context.body(null, 204, {
@@ -65,6 +76,7 @@ export function fileDownloadRoutes(app: OpenAPIHono<ApiEnv>, uploads: FileUpload
       responses: {
         200: { content: contents, description: 'The file' },
         206: { content: contents, description: 'The range that was asked for' },
+        302: { description: 'It is there, for some minutes, without a token' },
         304: { description: 'It is what the client has' },
         416: { description: 'The range has none of its bytes' },
         ...problems(401, 404),
@@ -75,7 +87,14 @@ export function fileDownloadRoutes(app: OpenAPIHono<ApiEnv>, uploads: FileUpload
     const { owner = '', expiry = '', signature = '' } = context.req.query();
     const file = await uploads.download({ id: context.req.param('id'), owner, expiry, signature }, cors);
     const etag = `"${file.sha256}"`;
-    return await objectAnswer(context, uploads.objects, fileObjectKey(file), { name: file.name, etag });
+    const key = fileObjectKey(file);
+    const isKnown = context.req.header('if-none-match') === etag;
+    // A URL of the store is signed for GET alone.
+    if (redirects && context.req.method === 'GET' && !isKnown) {
+      const location = await uploads.objects.signGet(key, { expiresSeconds: redirectSeconds });
+      return context.body(null, 302, { ...cors, location, 'cache-control': 'no-store' });
+    }
+    return await objectAnswer(context, uploads.objects, key, { name: file.name, etag });
   });
 }
 

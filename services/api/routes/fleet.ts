@@ -17,6 +17,7 @@ import {
   runnerTokenRequestSchema,
 } from '../../ports/fleet-protocol/port.ts';
 import { bearerToken } from '../auth.ts';
+import { type ClusterTokens, isJwt } from '../cluster-tokens.ts';
 import type { Dispatch, FleetIdentity } from '../dispatch.ts';
 import type { FleetTokens } from '../fleet-tokens.ts';
 
@@ -27,10 +28,15 @@ const runnerTokenSeconds = 3600;
 export function fleetRoutes(parts: {
   readonly dispatch: Dispatch;
   readonly tokens: FleetTokens;
+  /** Given where a cluster's director proves itself by a token of its own. */
+  readonly clusterTokens?: ClusterTokens;
   /** Ends long polls as if nothing had come: whoever polls goes on elsewhere. */
   readonly draining: AbortSignal;
 }): Hono {
   const app = new Hono();
+
+  const identify = async (token: string): Promise<FleetIdentity> =>
+    parts.clusterTokens && isJwt(token) ? parts.clusterTokens.verify(token) : parts.tokens.verify(token);
 
   const call = <T>(
     name: string,
@@ -44,7 +50,7 @@ export function fleetRoutes(parts: {
   ) =>
     app.post(`/fleet/v1/${name}`, async (context) => {
       refuseOtherVersion(context.req.header(protocolHeader));
-      const identity = parts.tokens.verify(bearerToken(context.req.header('authorization')));
+      const identity = await identify(bearerToken(context.req.header('authorization')));
       const parsed = schema.safeParse(await readJson(context.req));
       if (!parsed.success) throw new ProblemError('invalid_body', parsed.error.message);
       const answer = await handle(

@@ -149,23 +149,22 @@ function requirePrivate(model: Model, what: 'model' | 'version'): void {
 }
 
 async function removeExamples(examples: Examples, model: string): Promise<void> {
-  for (;;) {
-    const { items } = await examples.list(model, { limit: batch });
+  let cursor: string | undefined;
+  do {
+    const { items, next } = await examples.list(model, { limit: batch, cursor });
     for (const { job } of items) await examples.remove(model, job.id);
-    if (items.length < batch) return;
-  }
+    cursor = next;
+  } while (cursor !== undefined);
 }
 
 /** What already runs goes on to its end. */
 async function endWaiting({ flow, now }: Parts, model: Model, version: string): Promise<void> {
   const pool = sharedPoolId({ model: `${model.owner}/${model.name}`, version, hardware: model.hardware });
   const message = `Version ${version} was deleted before the prediction began.`;
-  for (;;) {
-    const waiting = await flow.jobs.unfinished(pool, 'queued', { limit: batch });
+  for await (const waiting of flow.jobs.unfinishedPages(pool, 'queued', batch)) {
     for (const { id } of waiting) {
       const failure = { code: 'version_deleted', message } as const;
       await flow.apply(id, { type: 'unservable', at: now(), failure });
     }
-    if (waiting.length < batch) return;
   }
 }

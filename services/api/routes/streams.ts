@@ -19,7 +19,8 @@ interface Parts {
   readonly jobs: Jobs;
   readonly channel: Channel;
   readonly objects: Objects;
-  readonly signingKey: Buffer;
+  /** URLs are good that any of these has signed. */
+  readonly streamKeys: readonly Buffer[];
   readonly now: () => number;
   /** Ends streams before their ends: who reads them comes back with the id of what came last. */
   readonly leaving: AbortSignal;
@@ -59,7 +60,7 @@ export function streamRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
       const { id } = context.req.valid('param');
       const { expires, signature } = context.req.valid('query');
       const given = { subject: `stream:${id}`, expiresAt: Number(expires), signature };
-      if (!verifyCapability(parts.signingKey, given, parts.now())) {
+      if (!parts.streamKeys.some((key) => verifyCapability(key, given, parts.now()))) {
         throw new ProblemError(
           'unauthenticated',
           'The stream URL is not valid, or its time is over. Get the prediction for a new one.',

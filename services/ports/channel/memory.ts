@@ -1,6 +1,7 @@
 import {
   type Channel,
   type ChannelEvent,
+  memoryBytes,
   memoryEvents,
   memorySeconds,
   type Replay,
@@ -26,9 +27,10 @@ interface Topic {
   pending: (ChannelEvent | undefined)[] | undefined;
 }
 
-/** The last events of a topic, as a ring once it is full. */
+/** The last events of a topic. */
 interface Memory {
-  readonly events: ChannelEvent[];
+  /** Those before `start` are forgotten, and taken out many at a time. */
+  readonly events: (ChannelEvent | undefined)[];
   /** Place of the oldest event. */
   start: number;
   hasDropped: boolean;
@@ -68,17 +70,9 @@ export function createMemoryChannel(options: { readonly now?: () => number } = {
     const memory = topic.memory ?? { events: [], start: 0, hasDropped: false, characters: 0, forgetAt: 0 };
     topic.memory = memory;
     memory.forgetAt = now() + memorySeconds * 1000;
-    const dropped = memory.events.length < memoryEvents ? undefined : memory.events[memory.start];
-    if (dropped === undefined) {
-      memory.events.push(event);
-    } else {
-      memory.events[memory.start] = event;
-      memory.start = (memory.start + 1) % memoryEvents;
-      memory.hasDropped = true;
-    }
-    const more = event.data.length - (dropped?.data.length ?? 0);
-    memory.characters += more;
-    characters += more;
+    memory.events.push(event);
+    memory.characters += event.data.length;
+    characters += event.data.length - forgetOldest(memory);
     remembered.delete(name);
     remembered.set(name, memory);
     for (const [oldest] of remembered) {
@@ -186,24 +180,28 @@ function call(name: string, { listener }: Listening, event: ChannelEvent | undef
   }
 }
 
-function replayOf(memory: Memory | undefined, after: string | undefined): Replay {
-  if (memory === undefined) return { events: [], gap: after !== undefined };
-  const { events, start } = memory;
-  if (after !== undefined) {
-    // From the newest: a reader who comes back has mostly seen nearly everything.
-    for (let back = 1; back <= events.length; back += 1) {
-      const at = (start + events.length - back) % events.length;
-      if (events[at]?.id === after) return { events: newest(events, start, back - 1), gap: false };
-    }
+/** Forgets what a topic holds too much, the oldest first. @returns characters of what was forgotten */
+function forgetOldest(memory: Memory): number {
+  const { events } = memory;
+  const before = memory.characters;
+  for (;;) {
+    const count = events.length - memory.start;
+    if (count <= memoryEvents && (count === 1 || memory.characters <= memoryBytes)) break;
+    memory.characters -= events[memory.start]?.data.length ?? 0;
+    events[memory.start] = undefined;
+    memory.start += 1;
+    memory.hasDropped = true;
   }
-  return { events: newest(events, start, events.length), gap: after !== undefined || memory.hasDropped };
+  if (memory.start >= memoryEvents) memory.start -= events.splice(0, memory.start).length;
+  return before - memory.characters;
 }
 
-/** The last `count` events of a ring whose oldest is at `start`. */
-function newest(events: readonly ChannelEvent[], start: number, count: number): ChannelEvent[] {
-  const beforeStart = Math.min(count, start);
-  return [
-    ...events.slice(events.length - (count - beforeStart)),
-    ...events.slice(start - beforeStart, start),
-  ];
+function replayOf(memory: Memory | undefined, after: string | undefined): Replay {
+  if (memory === undefined) return { events: [], gap: after !== undefined };
+  const { start } = memory;
+  // From the newest: a reader who comes back has mostly seen nearly everything.
+  const seen = after === undefined ? -1 : memory.events.findLastIndex((event) => event?.id === after);
+  const events = memory.events.slice(Math.max(start, seen + 1)).filter((event) => event !== undefined);
+  if (seen >= 0) return { events, gap: false };
+  return { events, gap: after !== undefined || memory.hasDropped };
 }

@@ -1,5 +1,10 @@
 /** Events that are kept for readers who come late or come back, per topic. */
 export const memoryEvents = 4096;
+/**
+ * Bytes that these events have together, ids and types included, before the oldest are forgotten; the last one is kept
+ * whatever it has. Each look at a running job reads all of them. (In the memory of a process it is characters of data.)
+ */
+export const memoryBytes = 4 * 1024 * 1024;
 /** Seconds that a topic's memory outlives its last event. */
 export const memorySeconds = 300;
 

@@ -4,6 +4,7 @@ import { firstConnection, valkeyClientOptions, valkeyReporter } from '../valkey-
 import {
   type Channel,
   type ChannelEvent,
+  memoryBytes,
   memoryEvents,
   memorySeconds,
   type Replay,
@@ -21,16 +22,32 @@ export interface ValkeyChannelOptions {
 
 const commandMs = 2000;
 
-/** Remembers an event and tells of it, in one round trip: the message is the event's place in the stream. */
+/**
+ * Remembers an event and tells of it, in one round trip: the message is the event's place in the stream. An entry says in
+ * `p` how many bytes were published before it, by which the script knows what the stream holds, and a reader whether
+ * anything was before the oldest. An entry of the release before has none.
+ */
 const publishScript = defineScript({
   NUMBER_OF_KEYS: 1,
-  SCRIPT: `local place = redis.call('XADD', KEYS[1], 'MAXLEN', '=', ARGV[1], '*', 'i', ARGV[3], 't', ARGV[4], 'd', ARGV[5])
+  SCRIPT: `local function bytes(event) return #event[2] + #event[4] + #event[6] end
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local before = 0
+if last then before = last[2][8] and last[2][8] + bytes(last[2]) or 1 end
+local place = redis.call('XADD', KEYS[1], 'MAXLEN', '=', ARGV[1], '*',
+  'i', ARGV[4], 't', ARGV[5], 'd', ARGV[6], 'p', string.format('%.0f', before))
+local after = before + #ARGV[4] + #ARGV[5] + #ARGV[6]
+local most = tonumber(ARGV[3])
+while after > most do
+  local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+  if oldest[1] == place or after - (oldest[2][8] or 0) <= most then break end
+  redis.call('XDEL', KEYS[1], oldest[1])
+end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], place)
 return place`,
   parseCommand(parser, key: string, { id, type, data }: ChannelEvent) {
     parser.pushKey(key);
-    parser.push(String(memoryEvents), String(memorySeconds), id, type, data);
+    parser.push(String(memoryEvents), String(memorySeconds), String(memoryBytes), id, type, data);
   },
   transformReply: undefined as unknown as () => string,
 });
@@ -94,16 +111,8 @@ export async function connectValkeyChannel(options: ValkeyChannelOptions): Promi
   /** What is remembered of a topic; undefined where that cannot be told now. */
   async function readMemory(name: string): Promise<Memory | undefined> {
     try {
-      const [found, added] = await Promise.all([
-        client.xRange(prefix + name, '-', '+'),
-        client.xInfoStream(prefix + name).then(
-          (info) => Number(info['entries-added']),
-          // There is no such stream.
-          () => 0,
-        ),
-      ]);
-      const events = (found ?? []).map(toEvent);
-      return { events, hasDropped: added > events.length && events.length >= memoryEvents };
+      const found = (await client.xRange(prefix + name, '-', '+')) ?? [];
+      return { events: found.map(toEvent), hasDropped: hasDropped(found) };
     } catch (error) {
       report(error);
       return undefined;
@@ -149,7 +158,19 @@ export async function connectValkeyChannel(options: ValkeyChannelOptions): Promi
   };
 }
 
-function toEvent({ id: place, message }: { id: string; message: Record<string, string> }): StreamEvent {
+/** An entry of a stream, with its fields. */
+interface Entry {
+  readonly id: string;
+  readonly message: Readonly<Record<string, string>>;
+}
+
+/** Whether a stream has held more than what is found in it. */
+function hasDropped(found: readonly Entry[]): boolean {
+  const before = found[0]?.message.p;
+  return before === undefined ? found.length >= memoryEvents : before !== '0';
+}
+
+function toEvent({ id: place, message }: Entry): StreamEvent {
   return { place, event: { id: message.i ?? '', type: message.t ?? '', data: message.d ?? '' } };
 }
 

@@ -62,7 +62,10 @@ export function createHttpFleetProtocol(options: {
  * Tokens of runners that a director starts, each used for half of its life.
  * @param options of the director
  */
-export function createRunnerTokens(options: { readonly url: string; readonly token: string }): {
+export function createRunnerTokens(options: {
+  readonly url: string;
+  readonly token: string | (() => Promise<string>);
+}): {
   /** @throws ProblemError as the protocol's calls do */
   of(pool: string): Promise<string>;
 } {

@@ -17,13 +17,23 @@ import { ProblemError } from '../../core/errors.ts';
 import { parseObjectKey } from './key.ts';
 import type { Objects } from './port.ts';
 
-/** Bytes of one part of an upload, of which a process holds `partsAtOnce`; S3 takes 5 MiB to 5 GiB, at most 10,000. */
-const partBytes = 16 * 1024 * 1024;
+/**
+ * Bytes of one part of an upload, of which a process holds `partsAtOnce` and the one that it collects. S3 takes 10,000
+ * parts of 5 MiB at least: files of up to 78 GiB.
+ */
+const partBytes = 8 * 1024 * 1024;
 const partsAtOnce = 2;
+/** What a `put` of a stream holds in memory at most. */
+export const bytesHeldByPut = (partsAtOnce + 1) * partBytes;
 /** Role credentials may end an hour from now (AWS docs: presigned URLs die with the credentials that signed them). */
 const longestPresignSeconds = 3600;
 /** S3: bytes of all user metadata and headers of an object; ours is the content type. */
 const maxContentTypeBytes = 1024;
+
+/** Objects that one process reads and writes at a time; each has a connection of its own, and must not keep others waiting. */
+const maxConnections = 1000;
+/** A part of an upload on its way, and a transfer where nothing moves, take no longer. */
+const stalledMs = 60_000;
 
 /** What signs reads for the distribution in front of the bucket. */
 export interface CloudFrontSigner {
@@ -46,7 +56,17 @@ export interface S3ObjectsOptions {
 
 /** A client that sends only the checksums that S3 asks for: those that it adds by itself would be part of a signed URL. */
 export function createS3Client(options: S3ClientConfig = {}): S3Client {
+  const agent = { keepAlive: true, maxSockets: maxConnections };
   return new S3Client({
+    requestHandler: {
+      httpAgent: agent,
+      httpsAgent: agent,
+      connectionTimeout: 3000,
+      // Up to the answer's headers, the request's body included.
+      requestTimeout: stalledMs,
+      throwOnRequestTimeout: true,
+      socketTimeout: stalledMs,
+    },
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: 5,

@@ -30,8 +30,16 @@ const retentionSeconds = 14 * 24 * 3600;
 /** A hint is handed out again and again while its job waits: only one that nobody ever removes is dead. */
 const maxReceiveCount = 1000;
 
+/** A queue that was just made is not known everywhere: SQS asks for a second before it is used. */
+const newQueuePauseMs = 1000;
+/** By a known URL, by the queue's name, and after that second. */
+const mostTries = 3;
+
 /** Seconds between two polls while a queue that was just removed cannot be made anew. */
 const removedPauseSeconds = 5;
+
+/** What is left of a poll by the time that an api which leaves closes its queue. */
+const defaultClosingMs = 10_000;
 
 /** How long the answer to a poll may have been under way: a message counts as another's too early, never too late. */
 const answerMs = 500;
@@ -44,6 +52,8 @@ export interface SqsQueueOptions {
   readonly deadLetterArn?: string;
   /** Seconds after which a message that was received and not removed is handed out again. @default 30 */
   readonly visibilitySeconds?: number;
+  /** How long `close` waits for polls that are under way. @default 10 s */
+  readonly closingMs?: number;
 }
 
 /** Long polls that one process can have open: each has a connection of its own, and must not keep others waiting. */
@@ -81,9 +91,12 @@ export function queueName(prefix: string, pool: string): string {
  * left goes to another one that waits here, or back.
  */
 export function createSqsQueue(options: SqsQueueOptions): Queue {
-  const { client, prefix, deadLetterArn, visibilitySeconds = defaultVisibilitySeconds } = options;
+  const { client, prefix, deadLetterArn, closingMs = defaultClosingMs } = options;
+  const { visibilitySeconds = defaultVisibilitySeconds } = options;
   const urls = new Map<string, Promise<string>>();
   const waiters = new Map<string, Set<Waiter>>();
+  /** Under way, with what becomes of their messages. */
+  const polls = new Set<Promise<void>>();
   let isClosed = false;
 
   function urlOf(pool: string): Promise<string> {
@@ -122,12 +135,14 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
 
   /** Calls with the queue's URL; where the queue was removed meanwhile, makes it anew. */
   async function withQueue<T>(pool: string, call: (url: string) => Promise<T>): Promise<T> {
-    try {
-      return await call(await urlOf(pool));
-    } catch (error) {
-      if (!(error instanceof QueueDoesNotExist)) throw error;
-      urls.delete(pool);
-      return await call(await urlOf(pool));
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await call(await urlOf(pool));
+      } catch (error) {
+        if (!(error instanceof QueueDoesNotExist) || tries === mostTries) throw error;
+        urls.delete(pool);
+        if (tries > 1) await pause(newQueuePauseMs);
+      }
     }
   }
 
@@ -238,7 +253,7 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
       const leave = () => waiter.hand(undefined);
       waiting.add(waiter);
       signal?.addEventListener('abort', leave);
-      poll(pool, waitSeconds)
+      const polling = poll(pool, waitSeconds)
         .then(async (message) => {
           if (message && waiting.has(waiter)) waiter.hand(message);
           else if (message) await offer(pool, message);
@@ -246,6 +261,8 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
         // Whoever has left needs to know of no failure.
         .catch(reject)
         .finally(leave);
+      polls.add(polling);
+      void polling.finally(() => polls.delete(polling));
       return await promise;
     },
 
@@ -265,6 +282,8 @@ export function createSqsQueue(options: SqsQueueOptions): Queue {
     async close() {
       isClosed = true;
       for (const set of waiters.values()) for (const waiter of [...set]) waiter.hand(undefined);
+      // What is answered into a connection that is gone would be hidden for as long as if somebody worked on it.
+      await Promise.race([Promise.all(polls), pause(closingMs, undefined, { ref: false })]);
       client.destroy();
     },
   };

@@ -1,6 +1,6 @@
 import { ECRClient, type ECRClientConfig, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
 import { AssumeRoleCommand, STSClient, type STSClientConfig } from '@aws-sdk/client-sts';
-import type { RegistryAccess, RegistryLogin } from './port.ts';
+import type { LogIn, RegistryAccess, RegistryLogin } from './port.ts';
 
 /** A session of a role that was assumed by a role lasts an hour at most (STS, role chaining). */
 const sessionSeconds = 3600;
@@ -61,15 +61,19 @@ export function createEcrAccess(options: EcrAccessOptions): RegistryAccess {
   };
 }
 
-/** Logins as the process's own role, each used until shortly before its end. */
+/**
+ * Logins as the process's own role, each used until shortly before its end, or until the registry refuses it: what its
+ * role may do can have changed meanwhile.
+ */
 export function createEcrLogins(
   options: { readonly client?: ECRClientConfig; readonly url?: string; readonly now?: () => number } = {},
-): () => Promise<RegistryLogin> {
+): LogIn {
   const { now = Date.now } = options;
   const ecr = new ECRClient(options.client ?? {});
   let login: RegistryLogin | undefined;
-  return async () => {
-    if (!login || login.expiresAt - now() < leastLifeMs) login = await logIn(ecr, options.url);
+  return async (refused) => {
+    if (!login || login === refused || login.expiresAt - now() < leastLifeMs)
+      login = await logIn(ecr, options.url);
     return login;
   };
 }

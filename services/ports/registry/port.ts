@@ -8,6 +8,12 @@ export interface RegistryLogin {
   readonly expiresAt: number;
 }
 
+/**
+ * Gives a login, the same one for as long as it is good.
+ * @param refused what the registry has just refused: it is not given again
+ */
+export type LogIn = (refused?: RegistryLogin) => Promise<RegistryLogin>;
+
 /** Lets accounts push to their own repositories of a container registry, and to no others. */
 export interface RegistryAccess {
   /** A login that is good for the repositories `PREFIX/ACCOUNT/…` only. */

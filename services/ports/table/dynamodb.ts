@@ -163,13 +163,23 @@ export function createDynamoTable(options: DynamoTableOptions): Table {
   };
 }
 
+/** Requests that one process has under way: what waits for a connection counts as one that cannot be made. */
+const maxConnections = 500;
+
 /** A client that tries again what is throttled or lost, and gives up on one try after a while. */
 export function createDynamoClient(
   options: ConstructorParameters<typeof DynamoDBClient>[0] = {},
 ): DynamoDBClient {
+  const agent = { keepAlive: true, maxSockets: maxConnections };
   return new DynamoDBClient({
     maxAttempts: 5,
-    requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
+    requestHandler: {
+      httpAgent: agent,
+      httpsAgent: agent,
+      connectionTimeout: 1000,
+      requestTimeout: 3000,
+      throwOnRequestTimeout: true,
+    },
     ...options,
   });
 }

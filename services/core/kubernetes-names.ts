@@ -1,0 +1,28 @@
+/** Names that the machines of a cluster and whoever places pods on them share. */
+
+/** Label of a machine, and of a model's pod: the SKU that it provides or runs on. */
+export const skuLabel = 'mimeo.dev/sku';
+/** Label of a GPU machine. The autoscaler waits for its device plugin by it, and starts no second machine meanwhile. */
+export const acceleratorLabel = 'k8s.amazonaws.com/accelerator';
+/** Label of the machines that run the director, the autoscaler and DNS. */
+export const systemLabel = 'mimeo.dev/system';
+/** Label of the namespace of models; rules of admission go by it. */
+export const modelsLabel = 'mimeo.dev/models';
+/** Taint of every tier's machines: only models run there, so nothing else keeps a machine from being given back. */
+export const modelsTaint = 'mimeo.dev/models';
+/** Taint of GPU machines, and the resource that a pod asks for. */
+export const gpuResource = 'nvidia.com/gpu';
+
+/** Namespace of the director and the autoscaler. */
+export const systemNamespace = 'mimeo';
+/** Namespace of models' pods. */
+export const modelsNamespace = 'mimeo-models';
+/** The director's ServiceAccount, of `systemNamespace`. */
+export const directorAccount = 'director';
+/** Whom tokens of ServiceAccounts are made out to when the api is to believe them. */
+export const tokenAudience = 'mimeo';
+
+/** The priority class of models' pods on one SKU; quotas go by it. */
+export function priorityClassOf(sku: string): string {
+  return `mimeo-${sku}`;
+}
