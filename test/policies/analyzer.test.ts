@@ -39,8 +39,7 @@ test('the process has the policies that the plan evaluates', async () => {
     ({ policy }) => policy,
   );
   const served = await running().policies();
-  expect(evaluated).toEqual(expect.arrayContaining([...served]));
-  expect(served.length).toBeGreaterThan(50);
+  expect(served).toEqual(evaluated);
 });
 
 test('the process says of every resource what evaluatePolicies says', async () => {

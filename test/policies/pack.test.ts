@@ -40,14 +40,6 @@ test('every setting says what it is, and has a default of its kind for each envi
   }
 });
 
-test('without prices there are all policies but the ceilings', () => {
-  const names = createPolicies().map(({ name }) => name);
-  expect(policies.filter(({ name }) => !names.includes(name)).map(({ name }) => name)).toEqual([
-    'idle-ceiling',
-    'peak-ceiling',
-  ]);
-});
-
 test('docs/policies.md has every policy as it is', () => {
   const page = readFileSync(join(root, 'docs/policies.md'), 'utf8');
   const table = page.split('## The pack')[1] ?? '';
