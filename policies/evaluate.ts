@@ -110,7 +110,10 @@ type Providers = ReadonlyMap<string, PolicyProviderResource>;
 function providersOf(resources: readonly RecordedResource[]): Providers {
   const providers = resources.filter(({ type }) => type.startsWith('pulumi:providers:'));
   return new Map(
-    providers.map(({ urn, type, name, inputs }) => [urn, { urn, type, name, props: { ...inputs } }]),
+    providers.map(({ urn, type, name, inputs }) => [
+      urn,
+      { urn, type, name, props: unknownCheckingProxy({ ...inputs }) },
+    ]),
   );
 }
 

@@ -57,11 +57,12 @@ import { tlsOnlyStores } from './transport/tls-only-stores.ts';
 
 /**
  * Every policy of the pack, money first.
- * @param monthlyCost prices a stack, for the two ceilings, which need it
+ * @param monthlyCost prices a stack, for the two ceilings
  */
-export function createPolicies(monthlyCost?: MonthlyCost): readonly Policy[] {
+export function createPolicies(monthlyCost: MonthlyCost): readonly Policy[] {
   return [
-    ...(monthlyCost ? [idleCeiling(monthlyCost), peakCeiling(monthlyCost)] : []),
+    idleCeiling(monthlyCost),
+    peakCeiling(monthlyCost),
     gpuInstanceTypes,
     tierMaxNodes,
     totalGpus,
