@@ -26,7 +26,7 @@ export interface RecordedResource {
 /** What a run of a program came to. */
 export interface Recording<T> {
   readonly resources: readonly RecordedResource[];
-  /** The program's result with every output resolved. */
+  /** The program's result with every output resolved; undefined in a preview. */
   readonly result: pulumi.Unwrap<T>;
 }
 
@@ -97,7 +97,8 @@ export async function record<T>(program: () => Promise<T>, options: RecordOption
   await pulumi.runtime.runInPulumiStack(async () => {
     try {
       const output = pulumi.output(await program());
-      result = await new Promise((resolve) => output.apply(resolve));
+      // In a preview an unknown result would never come.
+      if (!isPreview) result = await new Promise((resolve) => output.apply(resolve));
     } catch (error) {
       // Thrown from in here, it would end the process as well.
       failure = { error };

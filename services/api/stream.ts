@@ -68,8 +68,12 @@ async function* followJob(
     const put = (event: ChannelEvent | undefined) => inbox.put(event);
     const subscription = await parts.channel.subscribe(jobTopic(id), put, after);
     unsubscribe = () => subscription.close();
-    if (subscription.replay.gap) yield* reader.stored(await parts.jobs.record(id));
-    yield* reader.live(subscription.replay.events);
+    const { events, gap } = subscription.replay;
+    if (!gap) yield* reader.live(events);
+    // Also where the memory was lost, which itself knows of none before it.
+    if (!gap && !reader.hasSkipped) return;
+    yield* reader.stored(await parts.jobs.record(id));
+    yield* reader.live(events);
   }
   const leave = () => inbox.put(undefined);
   signal.addEventListener('abort', leave, { once: true });

@@ -1,17 +1,24 @@
 import type { Key, Table } from '../ports/table/port.ts';
 import { fromStored, toStored } from './stored.ts';
 
-const key: Key = { pk: 'SWEEPER', sk: 'POOLS' };
+/** What a sweep goes through in an order, and what its place is called: the id of a pool, the name of an account. */
+const places = { POOLS: 'pool', LEDGER: 'account' } as const;
 
-/** The id of the pool that a sweep without enough time got to; undefined where the last one got through. */
-export async function readSweepPlace(table: Table): Promise<string | undefined> {
-  const item = await table.get(key);
-  return item && fromStored<{ pool: string }>(item).pool;
+type Sweep = keyof typeof places;
+
+/** Where a sweep without enough time got to; undefined where the last one got through. */
+export async function readSweepPlace(table: Table, of: Sweep): Promise<string | undefined> {
+  const item = await table.get(keyOf(of));
+  return item && fromStored<{ readonly [name: string]: string }>(item)[places[of]];
 }
 
-/** @param pool undefined where the sweep got through */
-export async function writeSweepPlace(table: Table, pool: string | undefined): Promise<void> {
-  await table.write([
-    pool === undefined ? { op: 'delete', key } : { op: 'put', item: { ...key, data: toStored({ pool }) } },
-  ]);
+/** @param place undefined where the sweep got through */
+export async function writeSweepPlace(table: Table, of: Sweep, place: string | undefined): Promise<void> {
+  const key = keyOf(of);
+  const data = toStored({ [places[of]]: place ?? '' });
+  await table.write([place === undefined ? { op: 'delete', key } : { op: 'put', item: { ...key, data } }]);
+}
+
+function keyOf(of: Sweep): Key {
+  return { pk: 'SWEEPER', sk: of };
 }

@@ -49,6 +49,8 @@ export interface LedgerReport {
   readonly busy: readonly string[];
   /** Whether everything was looked at; false where time was up. */
   readonly isComplete: boolean;
+  /** The account that was looked at when time was up. */
+  readonly stoppedAt?: string;
   readonly differences: readonly LedgerDifference[];
 }
 
@@ -56,13 +58,16 @@ export interface LedgerOptions {
   readonly table: Table;
   readonly accounts: readonly string[];
   readonly now: () => number;
-  /** Epoch ms: only jobs that were created then or later, and counters of the months since. @default all */
+  /**
+   * Epoch ms: only jobs that were created then or later, records of what ended then or later, and counters of the
+   * months since. @default all
+   */
   readonly since?: number;
   /** Whether missing records are written and counters set right. Records are never removed or changed. */
   readonly repair?: boolean;
   /** @default 2 s */
   readonly settleMs?: number;
-  /** Asked before each page; what is left then is not looked at. */
+  /** Asked before each page and each look at sums; what is left then is not looked at. */
   readonly isTimeUp?: () => boolean;
 }
 
@@ -70,7 +75,11 @@ export interface LedgerOptions {
 export async function verifyLedger(options: LedgerOptions): Promise<LedgerReport> {
   const { accounts, isTimeUp = () => false } = options;
   const audit = new Audit({ ...options, isTimeUp });
-  for (const account of accounts) await audit.account(account);
+  for (const account of accounts) {
+    await audit.account(account);
+    const report = audit.report(accounts.length);
+    if (!report.isComplete) return { ...report, stoppedAt: account };
+  }
   return audit.report(accounts.length);
 }
 
@@ -156,13 +165,15 @@ class Audit {
     const { settleMs = defaultSettleMs } = this.#options;
     let last: string | undefined;
     for (let look = 0; look < mostLooks; look += 1) {
+      if (this.#isOver()) return;
       if (look > 0) await pause(settleMs);
       const before = await this.#usage.counters(account, month);
       const expected = new Map<string, UsageSums>();
-      await this.#eachRecord(account, month, async (records) => {
+      const isRead = await this.#eachRecord(account, month, async (records) => {
         if (look === 0) await this.#findSuperfluous(account, records, known);
         for (const record of records) addTo(expected, record);
       });
+      if (!isRead) return;
       const after = await this.#usage.counters(account, month);
       // What is counted in meanwhile says nothing.
       if (JSON.stringify(before) !== JSON.stringify(after)) continue;
@@ -174,18 +185,21 @@ class Audit {
     this.#busy.push(`${account} ${month}`);
   }
 
+  /** @returns whether all of them were taken before time was up */
   async #eachRecord(
     account: string,
     month: string,
     take: (records: readonly UsageRecord[]) => Promise<void>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const at = Date.parse(`${month}-01`);
     let cursor: string | undefined;
     do {
+      if (this.#isOver()) return false;
       const page = await this.#usage.list(account, at, { limit: pageSize, cursor });
       await take(page.items);
       cursor = page.next;
     } while (cursor !== undefined);
+    return true;
   }
 
   async #findSuperfluous(
@@ -194,10 +208,10 @@ class Audit {
     known: ReadonlySet<string>,
   ): Promise<void> {
     this.#records += records.length;
-    const unknown = records.filter(({ id }) => !known.has(id));
-    for (const [record, job] of await readEach(unknown, async ({ id }) =>
-      readJobRow(this.#options.table, id),
-    )) {
+    const { table, since = 0 } = this.#options;
+    // Jobs of older records were not read, so each of them would be a read of its own.
+    const unknown = records.filter(({ id, endedAt }) => endedAt >= since && !known.has(id));
+    for (const [record, job] of await readEach(unknown, async ({ id }) => readJobRow(table, id))) {
       if (job && hasEnded(job.status)) continue;
       const { id, costMicroUsd } = record;
       const why = job ? 'the job has not ended' : 'there is no such job';

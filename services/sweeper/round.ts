@@ -151,24 +151,24 @@ async function repairPools(
   { table, pools, sweeper, now }: RoundParts,
   isTimeUp: () => boolean,
 ): Promise<{ readonly looked: number; readonly isComplete: boolean }> {
-  const place = await readSweepPlace(table);
+  const place = await readSweepPlace(table, 'POOLS');
   const active = fromPlace(await pools.active(now()), place);
   let isComplete = true;
   for (let start = 0; start < active.length; start += poolsAtOnce) {
     if (isTimeUp()) {
-      await writeSweepPlace(table, active[start - 1]?.id ?? place);
+      await writeSweepPlace(table, 'POOLS', active[start - 1]?.id ?? place);
       return { looked: start, isComplete: false };
     }
     const some = active.slice(start, start + poolsAtOnce);
     const looks = await Promise.allSettled(some.map(async (pool) => sweeper.repairPool(pool, isTimeUp)));
     const [failure] = looks.filter((look) => look.status === 'rejected');
     if (failure) {
-      await writeSweepPlace(table, some.at(-1)?.id);
+      await writeSweepPlace(table, 'POOLS', some.at(-1)?.id);
       throw failure.reason;
     }
     if (looks.some((look) => look.status === 'fulfilled' && !look.value)) isComplete = false;
   }
-  if (place !== undefined) await writeSweepPlace(table, undefined);
+  if (place !== undefined) await writeSweepPlace(table, 'POOLS', undefined);
   return { looked: active.length, isComplete };
 }
 

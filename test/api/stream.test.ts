@@ -3,6 +3,7 @@ import { signCapability } from '../../services/api/capability.ts';
 import type { PredictionBody } from '../../services/api/schemas.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import { streamKeyOf } from '../../services/core/signing-keys.ts';
+import { jobTopic } from '../../services/data/progress.ts';
 import { memoryEvents } from '../../services/ports/channel/port.ts';
 import type { Assignment, FleetProtocol, RunnerEvent } from '../../services/ports/fleet-protocol/port.ts';
 import { openApi, type TestApi, testSigningKey } from '../support/api.ts';
@@ -157,6 +158,19 @@ describe('a stream', () => {
     await report(token(count), end(count + 1));
 
     expect(outputs(await ended)).toEqual(tokens(count + 1));
+  });
+
+  it('brings what was stored to a new reader where the memory was lost and has begun anew', async () => {
+    const stored = { output: ['t0', 't1'], logs: '', metrics: {}, attempt: 1 };
+    const running = await test.flow.jobs.get(job.id);
+    if (running) await test.flow.jobs.checkpoint(running, stored);
+    await test.channel.publish(jobTopic(job.id), { id: '1.3', type: 'output', data: '"t2"' });
+
+    const reader = await follow();
+
+    await expect.poll(() => outputs(reader.events)).toEqual(tokens(3));
+    await report(end(3));
+    expect(outputs(await reader.ended)).toEqual(tokens(3));
   });
 
   it('repeats nothing to a reader whose place it never gave out', async () => {

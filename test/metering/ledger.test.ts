@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Job } from '../../services/core/job.ts';
 import { jobItem } from '../../services/data/job-items.ts';
 import { counterOp, Usage } from '../../services/data/usage.ts';
@@ -42,6 +42,17 @@ async function meter(...jobs: readonly Job[]): Promise<void> {
 
 async function verify(options: Partial<LedgerOptions> = {}): Promise<LedgerReport> {
   return await verifyLedger({ table, accounts: ['local'], now: () => now, settleMs: 1, ...options });
+}
+
+/** Counts pages of records that are read. */
+function observePages(): { read: number } {
+  const { query } = table;
+  const pages = { read: 0 };
+  table.query = async (partition, options) => {
+    if (partition.pk.startsWith('USAGE#')) pages.read += 1;
+    return await query(partition, options);
+  };
+  return pages;
 }
 
 describe('the ledger', () => {
@@ -152,6 +163,34 @@ describe('the ledger', () => {
   it('is looked at in part where time is up', async () => {
     await meter(await aRun());
 
-    expect(await verify({ isTimeUp: () => true })).toMatchObject({ jobs: 0, isComplete: false });
+    const report = { jobs: 0, isComplete: false, stoppedAt: 'local' };
+    expect(await verify({ isTimeUp: () => true })).toMatchObject(report);
+  });
+
+  it('is not read on when time is up amid a month', async () => {
+    const jobs: Job[] = [];
+    for (let at = 0; at < 450; at += 1) jobs.push(await aRun({ completedAt: endedAt - at }));
+    await meter(...jobs);
+    const pages = observePages();
+    // Between two pages, and between two looks at sums that differ.
+    const first = await verify({ isTimeUp: () => pages.read > 1 });
+    expect(first).toMatchObject({ records: 400, isComplete: false, differences: [] });
+    await table.write([counterOp('local', '2026-10', 'TOTAL', { runs: 1, billedMs: 0, costMicroUsd: 0 })]);
+    pages.read = 0;
+    const second = await verify({ isTimeUp: () => pages.read > 2 });
+
+    expect(second).toMatchObject({ records: 450, isComplete: false, differences: [] });
+    expect(pages.read).toBe(3);
+  });
+
+  it('costs no read of a job for each record from before its time', async () => {
+    const jobs: Job[] = [];
+    for (let at = 0; at < 3; at += 1)
+      jobs.push(await aRun({ createdAt: endedAt - 9000, completedAt: endedAt - 5000 - at }));
+    await meter(...jobs, await aRun());
+    const get = vi.spyOn(table, 'get');
+
+    expect(await verify({ since: endedAt - 4000 })).toMatchObject({ jobs: 1, records: 4, differences: [] });
+    expect(get.mock.calls.filter(([{ sk }]) => sk === 'JOB')).toEqual([]);
   });
 });
