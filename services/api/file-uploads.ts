@@ -69,7 +69,7 @@ export class FileUploads {
     const { maxFileBytes } = this.#parts;
     const length = lengthOf(request);
     if (length !== undefined && length > maxFileBytes + maxOverheadBytes) throw tooLarge(maxFileBytes);
-    const leave = this.#parts.room?.enter(account, length);
+    const leave = await this.#parts.room?.enter(account, length);
     try {
       return await this.#create(Readable.fromWeb(request.body as NodeReadableStream), boundary, account);
     } finally {

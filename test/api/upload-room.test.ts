@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UploadRoom } from '../../services/api/upload-room.ts';
 import { openApi, type TestApi } from '../support/api.ts';
 
 describe('uploads whose bytes are held in memory', () => {
+  const size = { bytes: 4000, bytesEach: 1500 };
   let small: TestApi;
   let open: ReadableStreamDefaultController<Uint8Array>[];
   beforeEach(async () => {
     open = [];
-    small = await openApi(undefined, { uploadRoom: { bytes: 4000, bytesEach: 1500 } });
+    small = await openApi(undefined, { uploadRoom: { ...size, waitMs: 10 } });
   });
   afterEach(async () => small.close());
 
@@ -52,6 +54,27 @@ describe('uploads whose bytes are held in memory', () => {
     const again = await begin(third);
     end();
     expect((await again.answered).status).toBe(201);
+  });
+
+  it('wait for room in the order in which they came, as far as they fit', async () => {
+    const room = new UploadRoom({ ...size, waitMs: 60_000 });
+    const entered: string[] = [];
+    const enter = async (name: string, account: string, length?: number) => {
+      const leave = await room.enter(account, length);
+      entered.push(name);
+      return leave;
+    };
+    const first = await enter('first', 'ada');
+    const second = enter('second', 'ada');
+    const third = enter('third', 'ada');
+    await enter('small', 'ada', 500);
+    const other = await enter('other', 'bob');
+    first();
+    (await second)();
+    other();
+    await third;
+
+    expect(entered).toEqual(['first', 'small', 'other', 'second', 'third']);
   });
 
   it('take no more room than they announce', async () => {
