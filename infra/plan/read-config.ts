@@ -57,7 +57,7 @@ function readYaml<T>(root: string, file: string, schema: z.ZodType<T>, rule: str
     document = parse(readFileSync(join(root, file), 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new ConfigFileError(`There is no ${file} in ${root}: run this in the folder of Mimeo.`);
+      throw new ConfigFileError(`There is no ${file} in ${root}.`);
     }
     const [first] = (error as Error).message.split('\n');
     throw new ConfigFileError(`${file} cannot be read: ${first}`);
