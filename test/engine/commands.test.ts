@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import { CreateRepositoryCommand, DescribeRepositoriesCommand, ECRClient } from '@aws-sdk/client-ecr';
 import { CreateQueueCommand, ListQueuesCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runProgram } from '../../infra/cli/machine.ts';
 import { queueName } from '../../services/ports/queue/sqs.ts';
 import { type EmulatedAws, startEmulatedAws } from '../support/emulated-aws.ts';
 import { engineTools, haveGoTools, howToHaveGoTools } from '../support/go-tools.ts';
@@ -16,7 +15,8 @@ const region = 'us-east-1';
 // vitest.config.ts leaves this file out where they are not there.
 if (!haveGoTools(engineTools)) throw new Error(howToHaveGoTools(engineTools));
 
-describe.sequential("commands around Pulumi's CLI", suite);
+// Each starts the engine, which is in no hurry on a machine that is busy with other things.
+describe.sequential("commands around Pulumi's CLI", { timeout: 240_000 }, suite);
 
 function suite(): void {
   let aws: EmulatedAws;
@@ -66,11 +66,7 @@ function suite(): void {
   });
 
   it('print their checks as JSON', async () => {
-    const { stdout, code } = await runProgram(
-      process.execPath,
-      [resolve(repository, 'infra/cli/main.ts'), 'up', 'dev', '--folder', engine.folder, '--json'],
-      { env: { ...engine.environment } },
-    );
+    const { stdout, code } = await infra('up', ['--json']);
 
     expect(code).toBe(0);
     const { checks } = JSON.parse(stdout) as { checks: { name: string; level: string }[] };
@@ -133,7 +129,8 @@ function suite(): void {
 
     expect(code).toBe(0);
     expect(said).toContain('aws:dynamodb/table:Table fleet-table (mimeo-table): retained');
-    expect(providers.standing.map(({ name }) => name)).toEqual(['fleet-table']);
+    expect(said).toContain('aws:s3/bucket:Bucket fleet-outputs (mimeo-outputs): protected');
+    expect(providers.standing.map(({ name }) => name).sort()).toEqual(['fleet-outputs', 'fleet-table']);
   });
 
   it('have nothing to take down where there is no such stack', async () => {

@@ -12,7 +12,9 @@ const environment = 'dev';
 // vitest.config.ts leaves this file out where they are not there.
 if (!haveGoTools(engineTools)) throw new Error(howToHaveGoTools(engineTools));
 
-describe.sequential("Pulumi's engine runs the program", suite);
+// Each starts the engine, which is in no hurry on a machine that is busy with other things.
+const timeout = 240_000;
+describe.sequential("Pulumi's engine runs the program", { timeout }, suite);
 
 function suite(): void {
   let providers: StandInProviders;
@@ -129,3 +131,24 @@ function suite(): void {
     expect(await readFile(join(program, 'Pulumi.dev.yaml'), 'utf8')).toContain('max: 2');
   });
 }
+
+describe('the platform itself', { timeout }, () => {
+  it('names every mistake of its configuration before it makes anything', async () => {
+    const providers = await startStandInProviders();
+    const engine = await openEngine(resolve(import.meta.dirname, '../..'), providers.environment);
+    try {
+      await engine.must('stack', 'init', environment);
+      await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:api.max', '0');
+
+      const { code, said } = await engine.run('up', '-s', environment, '--yes', '--skip-preview');
+
+      expect(code).not.toBe(0);
+      expect(said).toContain('Pulumi.dev.yaml has a mistake:');
+      expect(said).toContain('api.max is 0: ');
+      expect(providers.changes).toEqual([]);
+    } finally {
+      providers.stop();
+      await engine.remove();
+    }
+  });
+});

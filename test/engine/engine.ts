@@ -10,6 +10,7 @@ export interface EngineRun {
   readonly code: number | null;
   /** stdout and stderr in one. */
   readonly said: string;
+  readonly stdout: string;
 }
 
 /** Pulumi's own CLI over a program, with state in a folder of its own. */
@@ -63,14 +64,17 @@ export async function openEngine(
   };
   const start: Engine['start'] = async (command, args, { cwd = project, env: more = {} } = {}) => {
     const child = spawn(command, args, { cwd, env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
-    let said = '';
+    let [said, stdout] = ['', ''];
+    child.stdout.on('data', (chunk) => {
+      stdout += String(chunk);
+    });
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => {
         said += String(chunk);
       });
     }
     const [code] = await once(child, 'close');
-    return { code, said };
+    return { code, said, stdout };
   };
   const run = (...args: readonly string[]): Promise<EngineRun> =>
     start('pulumi', ['--non-interactive', '--color', 'never', ...args]);

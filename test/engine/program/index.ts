@@ -56,6 +56,11 @@ class Fleet extends Component {
       { name: 'mimeo-table', hashKey: 'pk', attributes: [{ name: 'pk', type: 'S' }] },
       this.child({ retainOnDelete: protection.deletion }),
     );
+    new aws.s3.Bucket(
+      this.childName('outputs'),
+      { bucket: 'mimeo-outputs' },
+      this.child({ protect: protection.deletion }),
+    );
     new aws.iam.RolePolicy(
       this.childName('policy'),
       {
