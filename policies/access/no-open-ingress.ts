@@ -31,7 +31,10 @@ export const noOpenIngress = stackPolicy({
   },
   check(resources, { settings: { ports } }) {
     return resources.flatMap((resource): readonly StackViolation[] => {
-      const open = rulesOf(resource).filter(({ cidrs }) => cidrs.some((cidr) => cidr.endsWith('/0')));
+      const isExpanded = resources.some(({ parent }) => parent?.urn === resource.urn);
+      const open = rulesOf(resource, isExpanded).filter(({ cidrs }) =>
+        cidrs.some((cidr) => cidr.endsWith('/0')),
+      );
       return open
         .filter((rule) => !isBalancers(rule, resources, ports))
         .map(({ from, to }) => ({
@@ -77,7 +80,7 @@ function isChild(group: StackResource, balancer: StackResource): boolean {
   );
 }
 
-function rulesOf(resource: StackResource): readonly Rule[] {
+function rulesOf(resource: StackResource, isExpanded: boolean): readonly Rule[] {
   const { type, props, dependencies } = resource;
   const group = dependencies.find((one) => one.type === groupType);
   switch (type) {
@@ -90,7 +93,8 @@ function rulesOf(resource: StackResource): readonly Rule[] {
     case 'aws:ec2/defaultSecurityGroup:DefaultSecurityGroup':
       return listAt(props, 'ingress').map((rule) => ruleOf(rule, resource, undefined));
     case 'awsx:lb:ApplicationLoadBalancer':
-      return balancerRules(resource, props);
+      // What the engine expanded has its group as a child, which is looked at by itself.
+      return isExpanded ? [] : balancerRules(resource, props);
     default:
       return [];
   }
@@ -98,17 +102,12 @@ function rulesOf(resource: StackResource): readonly Rule[] {
 
 /** awsx makes a group that is open on every port where it is given neither groups nor the rules of one. */
 function balancerRules(resource: StackResource, props: Properties): readonly Rule[] {
-  // What the engine expanded has the balancer among its outputs, and its group by itself.
-  if (isGiven(props, 'loadBalancer', 'arn') && isGiven(props, 'defaultSecurityGroup', 'arn')) return [];
   const given = at(props, 'defaultSecurityGroup');
   if (isGiven(given, 'args', 'ingress')) {
     return listAt(given, 'args', 'ingress').map((rule) => ruleOf(rule, resource, undefined));
   }
   const isElsewhere =
-    isGiven(props, 'securityGroups') ||
-    isGiven(given, 'securityGroupId') ||
-    at(given, 'skip') === true ||
-    isGiven(props, 'loadBalancer');
+    isGiven(props, 'securityGroups') || isGiven(given, 'securityGroupId') || at(given, 'skip') === true;
   return isElsewhere
     ? []
     : [{ resource, group: undefined, from: undefined, to: undefined, cidrs: ['0.0.0.0/0'] }];

@@ -2,7 +2,7 @@ import { resourcePolicy } from '../policy.ts';
 import { at, isGiven, notKnown, type PolicedResource, textAt } from '../resource.ts';
 
 /** What a queue for dead letters is called. */
-const deadLetterName = /dead-?letter|dlq/i;
+const deadLetterName = /(^|-)(dead|dlq)(-|$)/;
 /** Days for which a person has time to look at it. */
 const leastDays = 7;
 

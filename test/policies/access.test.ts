@@ -335,6 +335,16 @@ const alb = (inputs: Record<string, unknown> = {}) =>
   resource(balancer, { securityGroups: [unknownText], ...inputs }, { name: 'alb', needs: [group] });
 const inner = (ingress: unknown) =>
   resource(balancer, { defaultSecurityGroup: { args: { ingress } } }, { name: 'alb' });
+const made = resource(balancer, {}, { name: 'alb' });
+const everything = { protocol: '-1', fromPort: 0, toPort: 0, cidrBlocks: ['0.0.0.0/0'] };
+const expandedGroup = [
+  made,
+  resource(
+    'aws:ec2/securityGroup:SecurityGroup',
+    { ingress: [everything] },
+    { name: 'awsx-group', parent: made },
+  ),
+];
 testCases({
   policy: noOpenIngress,
   passes: {
@@ -354,6 +364,10 @@ testCases({
     ]),
   },
   fails: {
+    'what awsx does by itself, once the engine has made it': [
+      expandedGroup,
+      /awsx-group lets the whole internet in/,
+    ],
     'TLS of something else': [[group, open(443)], /rule lets the whole internet in on port 443/],
     'another port of the balancer': [[group, open(8080), alb()], /port 8080/],
     IPv6: [

@@ -29,8 +29,17 @@ testCases({
       { messageRetentionSeconds: 1_209_600 },
       { name: 'jobs-dead-letter' },
     ),
+    'one by a shorter name': resource(
+      queue,
+      { messageRetentionSeconds: 1_209_600 },
+      { name: 'webhooks-queue-dead' },
+    ),
   },
   fails: {
+    'a name that only sounds so': [
+      resource(queue, {}, { name: 'deadlines' }),
+      /deadlines has no dead-letter/,
+    ],
     none: [resource(queue, {}, { name: 'waiting' }), /waiting has no dead-letter queue/],
     'one that forgets in four days': [
       resource(queue, {}, { name: 'jobs-dead-letter' }),
