@@ -121,8 +121,11 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   outputs: z
     .strictObject({
-      /** Days after which files are removed that nothing else removed. */
-      expireDays: positive.default(30),
+      /**
+       * Days after which S3 removes whatever lies in the store, as a backstop. It spares nothing: examples of models
+       * and what is kept for good (`api.retentionSeconds: 0`) go as well. @default never; the sweeper removes what is due
+       */
+      expireDays: positive.optional(),
       /** CloudFront's signed URLs; without it S3 signs. */
       cloudFront: z.boolean().default(true),
     })

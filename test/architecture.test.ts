@@ -5,8 +5,8 @@ import { findViolations, type Source } from './import-rules.ts';
 
 const root = join(import.meta.dirname, '..');
 
-function servicesSources(): Source[] {
-  return globSync('services/**/*.{ts,tsx}', { cwd: root, exclude: (name) => name === 'node_modules' })
+function allSources(): Source[] {
+  return globSync('{services,infra,policies}/**/*.{ts,tsx}', { cwd: root, exclude: (name) => name === 'node_modules' })
     .filter((path) => !path.includes('node_modules'))
     .map((path) => ({
       path: path.split(sep).join('/'),
@@ -19,7 +19,7 @@ function violation(path: string, text: string): string | undefined {
 }
 
 test('dependencies point one way: apps to ports to core', () => {
-  const sources = servicesSources();
+  const sources = allSources();
 
   expect(sources.length).toBeGreaterThan(20);
   expect(findViolations(sources).join('\n')).toBe('');
@@ -38,6 +38,8 @@ test.each([
   ['services/ports/table/sqlite.ts', "import { x } from '../../api/app.ts';", 'an adapter imports only'],
   ['services/ports/table/sqlite.ts', "import { x } from '../queue/sqlite.ts';", 'an adapter imports only'],
   ['services/data/jobs.ts', "import { x } from '../api/app.ts';", 'services/data imports only'],
+  ['infra/components/api.ts', "import { x } from '../../services/api/app.ts';", 'the stack knows of services only'],
+  ['policies/pack.ts', "import { x } from '../services/data/jobs.ts';", 'the stack knows of services only'],
   ['services/data/jobs.ts', "import { x } from '../ports/table/sqlite.ts';", 'services/data imports only'],
   ['services/api/app.ts', "import { x } from '../ports/table/sqlite.ts';", 'only main.ts and services/local'],
   ['services/api/app.ts', "import { x } from '../director/app.ts';", 'a service imports no other service'],

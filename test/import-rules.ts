@@ -21,7 +21,12 @@ const sharedWithTheCommandLine = [
   'services/registrar/python.ts',
   'services/ports/sqlite-check.ts',
   'services/operator.ts',
+  // A machine that is lent to a model is a runner.
+  'services/runner/app.ts',
+  'services/ports/fleet-protocol/http.ts',
 ];
+/** What the stack knows of services beside the core: their variables, and the table's keys. */
+const knownToInfra = /^services\/(core\/.+|[^/]+\/env\.ts|ports\/table\/dynamodb-schema\.ts)$/;
 /** Clients of stores, clouds and clusters: what adapters are for. */
 const outsideWorld = /^(node:sqlite|redis|@redis\/.+|@aws-sdk\/.+|@smithy\/.+|@kubernetes\/.+)$/;
 
@@ -49,9 +54,10 @@ function importsOf(text: string): Import[] {
   );
 }
 
-type Layer = 'core' | 'port' | 'adapter' | 'data' | 'entry' | 'cli' | 'app' | 'elsewhere';
+type Layer = 'core' | 'port' | 'adapter' | 'data' | 'entry' | 'cli' | 'app' | 'infra' | 'elsewhere';
 
 function layerOf(path: string): Layer {
+  if (path.startsWith('infra/') || path.startsWith('policies/')) return 'infra';
   if (!path.startsWith('services/')) return 'elsewhere';
   if (path.startsWith('services/core/')) return 'core';
   if (/^services\/ports\/[^/]+\/port\.ts$/.test(path)) return 'port';
@@ -97,6 +103,9 @@ function whyNotInside(from: string, to: string): string | undefined {
       if (target === 'core' || target === 'port' || target === 'data') return undefined;
       if (target === 'adapter') return 'only main.ts and services/local choose adapters';
       return ownFolder ? undefined : 'a service imports no other service';
+    case 'infra':
+      if (!to.startsWith('services/') || knownToInfra.test(to)) return undefined;
+      return 'the stack knows of services only their core and their variables';
     case 'elsewhere':
       return undefined;
   }

@@ -6,8 +6,8 @@ export interface PrivateBucketArgs {
   readonly bucket: pulumi.Input<string>;
   /** Whether it refuses to be removed with what is in it, and stays when the stack goes. */
   readonly isProtected: boolean;
-  /** Days after which what is in it is removed. */
-  readonly expireDays: number;
+  /** Days after which what is in it is removed. @default never */
+  readonly expireDays: number | undefined;
 }
 
 /**
@@ -55,7 +55,9 @@ export function createPrivateBucket(
     {
       bucket: bucket.bucket,
       rules: [
-        { id: 'expire', status: 'Enabled', filter: { prefix: '' }, expiration: { days: expireDays } },
+        ...(expireDays === undefined
+          ? []
+          : [{ id: 'expire', status: 'Enabled', filter: { prefix: '' }, expiration: { days: expireDays } }]),
         {
           id: 'abort-uploads',
           status: 'Enabled',
