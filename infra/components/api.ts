@@ -17,6 +17,7 @@ import type { Network } from './network.ts';
 import { PrivateName } from './private-name.ts';
 import { loginRoleName } from './registry.ts';
 import { createStartRole, tasksOfEcs } from './start-role.ts';
+import { leaveTaskCountToScaling } from './task-count.ts';
 
 /** Linux user of the image, and its group. */
 const user = '1000:1000';
@@ -202,7 +203,7 @@ export class Api extends Component {
           containers: { api: this.#container(logs) },
         },
       },
-      this.child({ dependsOn: [this.#balancer.balancer] }),
+      this.child({ dependsOn: [this.#balancer.balancer], ...leaveTaskCountToScaling() }),
     );
   }
 
