@@ -147,7 +147,7 @@ export class Api extends Component {
       name: loginRoleName(identity),
       description: 'What the api calls',
     });
-    table.grantReadWrite(grantee);
+    table.grant(grantee, ['BatchGetItem', 'ConditionCheckItem', 'DeleteItem', 'GetItem', 'PutItem', 'Query']);
     jobs.grantUse(grantee);
     outputs.grantReadWrite(grantee);
     secrets.grantSigningKey(grantee);
