@@ -59,7 +59,9 @@ describe('the stack in a box', () => {
     await functions.invoke('registrar', pushOf(name, digest));
 
     const version = digest.slice('sha256:'.length);
-    expect(await platform.json('GET', `/models/local/pushed/versions/${version}`)).toMatchObject({ id: version });
+    expect(await platform.json('GET', `/models/local/pushed/versions/${version}`)).toMatchObject({
+      id: version,
+    });
   });
 
   it('tries a webhook and keeps what came of it', async () => {

@@ -138,7 +138,12 @@ it('the signing key keeps its first text; the first token is put by the api, and
     secrets.grantSigningKey(await grantee('api'));
     secrets.grantStreamKey(await grantee('webhooks'));
     secrets.grantFirstToken(await grantee('api'));
-    return { key: secrets.signingKeyArn, stream: secrets.streamKeyArn, token: secrets.firstTokenArn, command: secrets.firstTokenCommand };
+    return {
+      key: secrets.signingKeyArn,
+      stream: secrets.streamKeyArn,
+      token: secrets.firstTokenArn,
+      command: secrets.firstTokenCommand,
+    };
   });
 
   const { key, stream, token, command } = recording.result;

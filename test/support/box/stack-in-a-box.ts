@@ -159,7 +159,12 @@ async function compose(
   const roleOfApi = apiRole(resources);
   for (let started = 0; started < 2; started += 1) {
     // Two of them cannot have one port on one machine.
-    const env = { ...api.env, ...(await runtimeEnv(roleOfApi, api)), MIMEO_PORT: '0', MIMEO_HOST: '127.0.0.1' };
+    const env = {
+      ...api.env,
+      ...(await runtimeEnv(roleOfApi, api)),
+      MIMEO_PORT: '0',
+      MIMEO_HOST: '127.0.0.1',
+    };
     apis.push(await startService(join(bundles, 'api/main.mjs'), env, 'the api is ready', '/'));
   }
   balancer.use(apis.map(({ ready }) => `http://127.0.0.1:${ready.port}`));
