@@ -57,6 +57,9 @@ function suite(): void {
 
     expect(said).toMatch(/\+ 2\d\d to create/);
     expect(said).toMatch(/url +: \[unknown\]/);
+    expect(said.match(/^ +warning: .*$/gm)).toEqual([
+      expect.stringContaining('using pulumi-language-nodejs'),
+    ]);
     expect(providers.standing).toEqual([]);
   });
 
