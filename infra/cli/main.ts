@@ -96,24 +96,14 @@ async function perform(
     if (made !== 0) return made;
   }
   const policies = options.policies && existsSync(join(folder, 'policies'));
-  return await pulumi(
-    folder,
-    [
-      verb,
-      '--stack',
-      environment,
-      ...(policies ? ['--policy-pack', 'policies'] : []),
-      ...(options.yes ? ['--yes'] : []),
-      ...args,
-    ],
-    policies ? { NODE_OPTIONS: packOptions(folder) } : {},
-  );
-}
-
-/** Without it Pulumi's policy host ends on TypeScript 7 before it has read the pack (docs/policies.md). */
-function packOptions(folder: string): string {
-  const hook = `--require ${JSON.stringify(join(folder, 'policies/without-compiler.cjs'))}`;
-  return process.env.NODE_OPTIONS === undefined ? hook : `${process.env.NODE_OPTIONS} ${hook}`;
+  return await pulumi(folder, [
+    verb,
+    '--stack',
+    environment,
+    ...(policies ? ['--policy-pack', 'policies'] : []),
+    ...(options.yes ? ['--yes'] : []),
+    ...args,
+  ]);
 }
 
 async function down(
