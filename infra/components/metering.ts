@@ -36,7 +36,7 @@ export class Metering extends Component {
       },
       { parent: this },
     );
-    table.grantReadWrite(this.function.grantee);
+    table.grant(this.function.grantee, ['GetItem', 'PutItem', 'UpdateItem']);
     const mapping = consumeStream(
       this.childName('stream'),
       // The ends of a minute are one write where they can be: counters are written once for all of them.

@@ -124,15 +124,26 @@ export class Outputs extends Component {
 
   /** To store files, read them and sign URLs that do either. */
   public grantReadWrite(grantee: Grantee): void {
+    this.#grant('read-write', grantee, [
+      's3:AbortMultipartUpload',
+      's3:DeleteObject',
+      's3:GetObject',
+      's3:PutObject',
+    ]);
+  }
+
+  /** To read files and sign URLs that do. */
+  public grantRead(grantee: Grantee): void {
+    this.#grant('read', grantee, ['s3:GetObject']);
+  }
+
+  #grant(role: string, grantee: Grantee, actions: readonly string[]): void {
     const key = this.privateKeySecretArn;
     grant(
-      this.childName('read-write'),
+      this.childName(role),
       grantee,
       [
-        {
-          actions: ['s3:AbortMultipartUpload', 's3:DeleteObject', 's3:GetObject', 's3:PutObject'],
-          resources: [pulumi.interpolate`${this.bucketArn}/*`],
-        },
+        { actions, resources: [pulumi.interpolate`${this.bucketArn}/*`] },
         // Without it S3 says of what is not there that it may not be read (GetObject, "Permissions").
         { actions: ['s3:ListBucket'], resources: [this.bucketArn] },
         ...(key ? [{ actions: ['secretsmanager:GetSecretValue'], resources: [key] }] : []),

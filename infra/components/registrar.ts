@@ -62,7 +62,7 @@ export class Registrar extends Component {
       },
       { parent: this },
     );
-    table.grantReadWrite(this.function.grantee);
+    table.grant(this.function.grantee, ['GetItem', 'PutItem']);
     registry.grantRead(this.function.grantee);
     const permission = this.function.allowCallsOf('from-pushes', 'events.amazonaws.com', rule.arn);
     new aws.cloudwatch.EventTarget(

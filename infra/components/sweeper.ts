@@ -61,7 +61,7 @@ export class Sweeper extends Component {
       { parent: this },
     );
     const { grantee } = this.function;
-    table.grantReadWrite(grantee);
+    table.grant(grantee, ['BatchGetItem', 'ConditionCheckItem', 'DeleteItem', 'GetItem', 'PutItem', 'Query']);
     jobs.grantSweep(grantee);
     outputs.grantRemove(grantee);
     webhooks.grantSend(grantee);

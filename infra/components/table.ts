@@ -6,6 +6,16 @@ import { physicalName } from '../names.ts';
 import { Component, type StackIdentity } from './component.ts';
 import { type Grantee, grant } from './grant.ts';
 
+/** What a service asks of items. A transaction needs what its parts do; `UpdateItem` is how counters are added to. */
+export type ItemAction =
+  | 'BatchGetItem'
+  | 'ConditionCheckItem'
+  | 'DeleteItem'
+  | 'GetItem'
+  | 'PutItem'
+  | 'Query'
+  | 'UpdateItem';
+
 export interface TableArgs {
   readonly identity: StackIdentity;
   /** Whether it refuses to be deleted, and for how many days back it can be restored. */
@@ -45,27 +55,19 @@ export class Table extends Component {
     this.registerOutputs({ name: this.name, arn: this.arn, streamArn: this.streamArn });
   }
 
-  /** Every call of the table's adapter; a transaction is allowed by the actions in it. */
-  public grantReadWrite(grantee: Grantee): void {
+  /** To do with items what its code does; queries go by the indexes as well. */
+  public grant(grantee: Grantee, does: readonly ItemAction[]): void {
+    const { arn } = this;
     const indexes = dynamoTableSchema.GlobalSecondaryIndexes.map(
-      ({ IndexName }) => pulumi.interpolate`${this.arn}/index/${IndexName}`,
+      ({ IndexName }) => pulumi.interpolate`${arn}/index/${IndexName}`,
     );
+    const items = does.filter((action) => action !== 'Query').map((action) => `dynamodb:${action}`);
     grant(
-      this.childName('read-write'),
+      this.childName('items'),
       grantee,
       [
-        {
-          actions: [
-            'dynamodb:BatchGetItem',
-            'dynamodb:ConditionCheckItem',
-            'dynamodb:DeleteItem',
-            'dynamodb:GetItem',
-            'dynamodb:PutItem',
-            'dynamodb:UpdateItem',
-          ],
-          resources: [this.arn],
-        },
-        { actions: ['dynamodb:Query'], resources: [this.arn, ...indexes] },
+        { actions: items, resources: [arn] },
+        ...(does.includes('Query') ? [{ actions: ['dynamodb:Query'], resources: [arn, ...indexes] }] : []),
       ],
       this.child(),
     );

@@ -71,8 +71,8 @@ export class Webhooks extends Component {
       { parent: this },
     );
     const { grantee } = this.function;
-    table.grantReadWrite(grantee);
-    outputs.grantReadWrite(grantee);
+    table.grant(grantee, ['DeleteItem', 'GetItem', 'PutItem', 'Query']);
+    outputs.grantRead(grantee);
     secrets.grantStreamKey(grantee);
     this.#queue.grantSend(grantee);
     const mapping = consumeStream(

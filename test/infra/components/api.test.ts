@@ -63,7 +63,7 @@ function apiProgram(settings: Readonly<Record<string, unknown>>) {
         isProtected,
       }),
       channel: new Channel('channel', { identity, network, settings: channel }),
-      secrets: new Secrets('secrets', { identity }),
+      secrets: new Secrets('secrets', { identity, isProtected: false }),
       registry: new Registry('registry', { identity, settings: registry }),
       image: await known(image),
     });
@@ -274,7 +274,7 @@ it('its role may use the stores and hand out logins; what starts it may fetch it
     'registry-login-api-task',
     'secrets-first-token-api-task',
     'secrets-signing-key-api-task',
-    'table-read-write-api-task',
+    'table-items-api-task',
   ]);
   const repository = `arn:aws:ecr:us-east-1:${account}:repository/mimeo-test-services/api`;
   const logs = 'arn:aws:cloudwatch:us-east-1:123456789012:mimeo-test-api:*';

@@ -129,20 +129,19 @@ it('functions are granted what their stores let them do, and by nobody else', ()
 
   expect(new Set(grants)).toEqual(
     new Set([
-      `Table.grantReadWrite ${roleOf('metering')}`,
+      `Table.grant ${roleOf('metering')}`,
       `Table.grantStream ${roleOf('metering')}`,
       `Outputs.grantWriteFailures ${roleOf('metering')}`,
-      `Table.grantReadWrite ${roleOf('webhooks')}`,
+      `Table.grant ${roleOf('webhooks')}`,
       `Table.grantStream ${roleOf('webhooks')}`,
-      `Outputs.grantReadWrite ${roleOf('webhooks')}`,
+      `Outputs.grantRead ${roleOf('webhooks')}`,
       `Outputs.grantWriteFailures ${roleOf('webhooks')}`,
-      `Secrets.grantSigningKey ${roleOf('webhooks')}`,
-      `Table.grantReadWrite ${roleOf('registrar')}`,
+      `Secrets.grantStreamKey ${roleOf('webhooks')}`,
+      `Table.grant ${roleOf('registrar')}`,
       `Registry.grantRead ${roleOf('registrar')}`,
-      `Table.grantReadWrite ${roleOf('sweeper')}`,
+      `Table.grant ${roleOf('sweeper')}`,
       `Jobs.grantSweep ${roleOf('sweeper')}`,
       `Outputs.grantRemove ${roleOf('sweeper')}`,
-      `Secrets.grantSigningKey ${roleOf('sweeper')}`,
     ]),
   );
 });

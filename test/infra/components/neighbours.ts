@@ -41,7 +41,7 @@ export async function neighbours(grants: Grants) {
           'arn:aws:dynamodb:us-east-1:123456789012:table/mimeo-dev/stream/2026-01-01T00:00:00.000',
         ),
       },
-      ['grantReadWrite', 'grantStream'],
+      ['grant', 'grantStream'],
     ),
     jobs: new Neighbour(
       'Jobs',
@@ -63,7 +63,7 @@ export async function neighbours(grants: Grants) {
           MIMEO_CLOUDFRONT_PRIVATE_KEY: text(secretArn('cloudfront')),
         },
       },
-      ['grantReadWrite', 'grantRemove', 'grantWriteFailures'],
+      ['grantRead', 'grantRemove', 'grantWriteFailures'],
     ),
     secrets: new Neighbour('Secrets', { streamKeyArn: text(secretArn('stream-key')) }, ['grantStreamKey']),
     registry: new Neighbour('Registry', { prefix: 'mimeo-dev' }, ['grantRead']),

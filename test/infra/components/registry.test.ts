@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+import type { StackConfig } from '../../../infra/config.ts';
+import { streamKeyOf } from '../../../services/core/signing-keys.ts';
 import { createEcrAccess } from '../../../services/ports/registry/ecr.ts';
 import { account, allowed, grantee, identity, ofType, only, recordParts, statements } from './parts.ts';
 
@@ -6,7 +8,7 @@ const roleType = 'aws:iam/role:Role';
 const pushRole = `arn:aws:iam::${account}:role/mimeo-test-push`;
 const repositories = `arn:aws:ecr:us-east-1:${account}:repository/mimeo-test/*`;
 
-async function recordRegistry(settings = { keepImages: 50, shareLayers: false }) {
+async function recordRegistry(settings: StackConfig['registry'] = { keepImages: 50, shareLayers: false }) {
   return await recordParts(async () => {
     const { Registry } = await import('../../../infra/components/registry.ts');
     const registry = new Registry('registry', { identity, settings });
@@ -133,23 +135,34 @@ it('others are built from the checkout, each for where it runs, into repositorie
 it('the signing key keeps its first text; the first token is put by the api, and a command prints it', async () => {
   const recording = await recordParts(async () => {
     const { Secrets } = await import('../../../infra/components/secrets.ts');
-    const secrets = new Secrets('secrets', { identity });
-    secrets.grantSigningKey(await grantee('webhooks'));
+    const secrets = new Secrets('secrets', { identity, isProtected: false });
+    secrets.grantSigningKey(await grantee('api'));
+    secrets.grantStreamKey(await grantee('webhooks'));
     secrets.grantFirstToken(await grantee('api'));
-    return { key: secrets.signingKeyArn, token: secrets.firstTokenArn, command: secrets.firstTokenCommand };
+    return {
+      key: secrets.signingKeyArn,
+      stream: secrets.streamKeyArn,
+      token: secrets.firstTokenArn,
+      command: secrets.firstTokenCommand,
+    };
   });
 
-  const { key, token, command } = recording.result;
-  const version = only(recording, 'aws:secretsmanager/secretVersion:SecretVersion');
-  expect(version.inputs.secretId).toBe(key);
-  expect(version.ignoreChanges).toEqual(['secretString']);
-  const { value } = version.inputs.secretString as { readonly value: string };
-  expect(Buffer.from(value, 'base64')).toHaveLength(32);
+  const { key, stream, token, command } = recording.result;
+  const versions = ofType(recording, 'aws:secretsmanager/secretVersion:SecretVersion');
+  const textOf = (arn: string) => {
+    const found = versions.find((version) => version.inputs.secretId === arn);
+    const { value } = found?.inputs.secretString as { readonly value: string };
+    return { bytes: Buffer.from(value, 'base64'), ignoreChanges: found?.ignoreChanges };
+  };
+  expect(textOf(key)).toMatchObject({ bytes: { length: 32 }, ignoreChanges: ['secretString'] });
+  // It follows the signing key, whichever that is.
+  expect(textOf(stream)).toEqual({ bytes: streamKeyOf(textOf(key).bytes), ignoreChanges: [] });
   expect(command).toBe(
     'aws secretsmanager get-secret-value --region us-east-1 --secret-id mimeo-test-first-token --query SecretString --output text',
   );
-  expect(allowed(recording, 'secrets-signing-key-webhooks')).toEqual([
-    `secretsmanager:GetSecretValue ${key}`,
+  expect(allowed(recording, 'secrets-signing-key-api')).toEqual([`secretsmanager:GetSecretValue ${key}`]);
+  expect(allowed(recording, 'secrets-stream-key-webhooks')).toEqual([
+    `secretsmanager:GetSecretValue ${stream}`,
   ]);
   expect(allowed(recording, 'secrets-first-token-api')).toEqual([
     `secretsmanager:GetSecretValue ${token}`,

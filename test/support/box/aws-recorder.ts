@@ -9,6 +9,8 @@ export interface AwsRecorder {
   readonly endpoint: string;
   /** What it needed so far, each pair of action and resource once. */
   calls(): readonly AwsCall[];
+  /** The same of what it did by a session of another role. */
+  sessionCalls(): readonly AwsCall[];
   /** Requests whose permissions are not known. */
   readonly unknown: readonly string[];
   close(): Promise<void>;
@@ -18,13 +20,16 @@ export interface AwsRecorder {
 export async function startAwsRecorder(endpoint: string, place: Place): Promise<AwsRecorder> {
   const { hostname, port } = new URL(endpoint);
   const calls = new Map<string, AwsCall>();
+  const sessionCalls = new Map<string, AwsCall>();
   const unknown: string[] = [];
   const note = (asked: IncomingMessage, body: string) => {
     const { method = '', url = '', headers } = asked;
     const single = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
     try {
       for (const call of callsOfRequest({ method, path: url, headers: single, body }, place)) {
-        calls.set(`${call.action} ${call.resource}`, call);
+        // Credentials of a session are others than the service's own.
+        const isSession = headers['x-amz-security-token'] !== undefined;
+        (isSession ? sessionCalls : calls).set(`${call.action} ${call.resource}`, call);
       }
     } catch (error) {
       unknown.push(String(error));
@@ -38,6 +43,7 @@ export async function startAwsRecorder(endpoint: string, place: Place): Promise<
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls: () => [...calls.values()],
+    sessionCalls: () => [...sessionCalls.values()],
     unknown,
     async close() {
       const closed = once(server, 'close');

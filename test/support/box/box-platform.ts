@@ -50,7 +50,7 @@ async function openPlatform(box: Box): Promise<BoxPlatform> {
   const registrar = new SourceRegistrar({ home: box.home });
   const models = new Models(table);
   const token = await makeAccount(new Accounts(table), 'local');
-  return {
+  const platform: BoxPlatform = {
     ...callsOf({ url, token }),
     box,
     table,
@@ -69,4 +69,6 @@ async function openPlatform(box: Box): Promise<BoxPlatform> {
       await box.close();
     },
   };
+  await platform.push('examples/hello-world');
+  return platform;
 }

@@ -7,7 +7,15 @@ process.on('message', (message: { id: number; event: unknown; timeoutMs: number 
 });
 process.send?.({ ready: true });
 
-async function answer({ id, event, timeoutMs }: { id: number; event: unknown; timeoutMs: number }): Promise<void> {
+async function answer({
+  id,
+  event,
+  timeoutMs,
+}: {
+  id: number;
+  event: unknown;
+  timeoutMs: number;
+}): Promise<void> {
   const endsAt = Date.now() + timeoutMs;
   const context = { getRemainingTimeInMillis: () => Math.max(0, endsAt - Date.now()) };
   try {

@@ -4,7 +4,13 @@ import {
   DescribeTableCommand,
   type DynamoDBClient,
 } from '@aws-sdk/client-dynamodb';
-import { CreateBucketCommand, DeleteBucketCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  paginateListObjectsV2,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import { CreateQueueCommand, DeleteQueueCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { runtime } from '@pulumi/pulumi';
 import { z } from 'zod';
@@ -86,7 +92,11 @@ function makersOf(aws: EmulatedAws, clients: Clients, place: Place): Readonly<Re
       const elsewhere =
         place.region === 'us-east-1' ? {} : { CreateBucketConfiguration: { LocationConstraint } };
       await clients.s3.send(new CreateBucketCommand({ Bucket, ...elsewhere }));
-      const remove = async () => clients.s3.send(new DeleteBucketCommand({ Bucket }));
+      const remove = async () => {
+        // A bucket of this stack goes with what is in it (`forceDestroy`).
+        if (inputs.forceDestroy === true) await emptyBucket(clients.s3, Bucket);
+        await clients.s3.send(new DeleteBucketCommand({ Bucket }));
+      };
       return { id: Bucket, outputs: { bucket: Bucket, arn: `arn:aws:s3:::${Bucket}` }, remove };
     },
     'aws:iam/role:Role': async (inputs, name) => {
@@ -115,7 +125,7 @@ function makersOf(aws: EmulatedAws, clients: Clients, place: Place): Readonly<Re
       return { id: String(ARN), outputs: { arn: ARN, name: Name }, remove };
     },
     'aws:secretsmanager/secretVersion:SecretVersion': async (inputs, name) => {
-      const value = { SecretId: inputs.secretId, SecretString: inputs.secretString };
+      const value = { SecretId: inputs.secretId, SecretString: unwrap(inputs.secretString) };
       await call.json('secretsmanager', 'PutSecretValue', { ...value, ClientRequestToken: id(name) });
       return { id: name, outputs: {}, remove: async () => undefined };
     },
@@ -147,6 +157,11 @@ function makersOf(aws: EmulatedAws, clients: Clients, place: Place): Readonly<Re
       return { id: FunctionName, outputs: { name: FunctionName, arn }, remove };
     },
   };
+}
+
+/** What Pulumi marks as a secret comes in an envelope. */
+function unwrap(value: unknown): unknown {
+  return z.object({ value: z.unknown() }).safeParse(value).data?.value ?? value;
 }
 
 /** An archive with nothing in it: the code runs from the bundle. */
@@ -214,6 +229,12 @@ async function makeQueue(
   const arn = `arn:aws:sqs:${place.region}:${place.account}:${QueueName}`;
   const remove = async () => sqs.send(new DeleteQueueCommand({ QueueUrl }));
   return { id: QueueUrl ?? '', outputs: { name: QueueName, url: QueueUrl, arn }, remove };
+}
+
+async function emptyBucket(s3: S3Client, Bucket: string): Promise<void> {
+  for await (const { Contents = [] } of paginateListObjectsV2({ client: s3 }, { Bucket })) {
+    for (const { Key } of Contents) await s3.send(new DeleteObjectCommand({ Bucket, Key }));
+  }
 }
 
 /** Requests by AWS's protocols for services whose clients the project does not need. */

@@ -3,8 +3,8 @@ import type { RecordedResource } from '../../../infra/plan/record.ts';
 
 const containerSchema = z.object({
   taskDefinitionArgs: z.object({
-    container: z.object({
-      environment: z.array(z.object({ name: z.string(), value: z.string() })),
+    containers: z.object({
+      api: z.object({ environment: z.array(z.object({ name: z.string(), value: z.string() })) }),
     }),
   }),
 });
@@ -53,7 +53,7 @@ export function declaredApi(resources: readonly RecordedResource[]): DeclaredSer
   const [service] = ofType(resources, 'awsx:ecs:FargateService');
   const { taskDefinitionArgs } = containerSchema.parse(service?.inputs);
   const env = Object.fromEntries(
-    taskDefinitionArgs.container.environment.map(({ name, value }) => [name, value]),
+    taskDefinitionArgs.containers.api.environment.map(({ name, value }) => [name, value]),
   );
   return { name: 'api', env };
 }

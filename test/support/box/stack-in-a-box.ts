@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { ECRClient, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
 import type { runtime } from '@pulumi/pulumi';
 import type { StackConfig } from '../../../infra/config.ts';
 import { mockResource } from '../../../infra/plan/mock-outputs.ts';
@@ -15,6 +16,7 @@ import { makeCertificate } from '../certificate.ts';
 import { startDistribution } from '../cloudfront.ts';
 import { type EmulatedAws, startEmulatedAws } from '../emulated-aws.ts';
 import { processesIn } from '../processes.ts';
+import { startRegistry, type TestRegistry } from '../registry.ts';
 import { type ServiceProcess, startService } from '../service-process.ts';
 import { startValkey } from '../valkey.ts';
 import type { Place } from './aws-calls.ts';
@@ -22,7 +24,7 @@ import { type AwsRecorder, startAwsRecorder } from './aws-recorder.ts';
 import { type BoxFunctions, startFunctions } from './box-functions.ts';
 import { startClusterKeys } from './cluster-keys.ts';
 import { type Clients, createProvisioner, type Provisioner } from './provision.ts';
-import { declaredApi, ofType } from './recorded-env.ts';
+import { type DeclaredService, declaredApi, ofType } from './recorded-env.ts';
 
 const repository = resolve(import.meta.dirname, '../../..');
 const environments = join(repository, '.cache/test-environments');
@@ -44,6 +46,8 @@ export interface Box {
   /** The folder of the director's fleet. */
   readonly home: string;
   readonly apis: readonly ServiceProcess[];
+  /** Stands where ECR keeps images. */
+  readonly registry: TestRegistry;
   /** The file of the certificate that clients have to trust for files. */
   readonly certificate: string;
   /** Stops the services; what was provisioned stays until `provisioner.destroy`. */
@@ -85,6 +89,7 @@ async function compose(
   const balancer = closing(await startBalancer());
   const distribution = closing(await startDistribution());
   const cluster = closing(await startClusterKeys());
+  const registry = closing(await startRegistry(await registryPassword(aws, place)));
   const client = { ...aws.client, region: place.region };
   const clients: Clients = {
     dynamo: createDynamoClient(client),
@@ -118,10 +123,16 @@ async function compose(
   distribution.origin = `${aws.client.endpoint}/${api.env.MIMEO_BUCKET}`;
 
   const doors = new Map<string, AwsRecorder>();
-  const runtimeEnv = async (roleArn: string) => {
+  const runtimeEnv = async (roleArn: string, { env }: DeclaredService) => {
     const door = doors.get(roleArn) ?? closing(await startAwsRecorder(aws.client.endpoint, place));
     doors.set(roleArn, door);
+    // The SDK goes to a queue by the queue's own address, which in the box is past the door.
+    const doorway = ([name, value]: [string, string]) =>
+      value.startsWith(aws.client.endpoint)
+        ? [[name, value.replace(aws.client.endpoint, door.endpoint)]]
+        : [];
     return {
+      ...Object.fromEntries(Object.entries(env).flatMap(doorway)),
       AWS_ENDPOINT_URL: door.endpoint,
       AWS_REGION: place.region,
       AWS_ACCESS_KEY_ID: 'test',
@@ -136,7 +147,11 @@ async function compose(
     endpoint: aws.client.endpoint,
     dynamo: clients.dynamo,
     sqs: clients.sqs,
-    runtimeEnv: async ({ roleArn }) => runtimeEnv(roleArn),
+    runtimeEnv: async (declared) => ({
+      ...(await runtimeEnv(declared.roleArn, declared)),
+      // ECR's own address leads to AWS.
+      ...(declared.service === 'registrar' && { MIMEO_REGISTRY_URL: registry.url }),
+    }),
   });
   closers.push(() => functions.stop());
   const apis: ServiceProcess[] = [];
@@ -144,7 +159,12 @@ async function compose(
   const roleOfApi = apiRole(resources);
   for (let started = 0; started < 2; started += 1) {
     // Two of them cannot have one port on one machine.
-    const env = { ...api.env, ...(await runtimeEnv(roleOfApi)), MIMEO_PORT: '0', MIMEO_HOST: '127.0.0.1' };
+    const env = {
+      ...api.env,
+      ...(await runtimeEnv(roleOfApi, api)),
+      MIMEO_PORT: '0',
+      MIMEO_HOST: '127.0.0.1',
+    };
     apis.push(await startService(join(bundles, 'api/main.mjs'), env, 'the api is ready', '/'));
   }
   balancer.use(apis.map(({ ready }) => `http://127.0.0.1:${ready.port}`));
@@ -161,7 +181,9 @@ async function compose(
       MIMEO_HOME: home,
       MIMEO_MAX_INSTANCES: '3',
       MIMEO_DRAIN_GRACE_SECONDS: '1',
-      NODE_EXTRA_CA_CERTS: tls.certificate,
+      // Models fetch their inputs from where the distribution stands.
+      REQUESTS_CA_BUNDLE: distribution.certificate,
+      SSL_CERT_FILE: distribution.certificate,
     },
     'the director is ready',
   );
@@ -177,6 +199,7 @@ async function compose(
     doors,
     home,
     apis,
+    registry,
     certificate: distribution.certificate,
     async stopServices() {
       await director.stop();
@@ -185,6 +208,15 @@ async function compose(
     },
     close,
   };
+}
+
+/** What ECR gives whoever logs in. */
+async function registryPassword(aws: EmulatedAws, { region }: Place): Promise<string> {
+  const ecr = new ECRClient({ ...aws.client, region });
+  const { authorizationData } = await ecr.send(new GetAuthorizationTokenCommand({}));
+  ecr.destroy();
+  const token = Buffer.from(authorizationData?.[0]?.authorizationToken ?? '', 'base64').toString();
+  return token.slice('AWS:'.length);
 }
 
 /** The ARN of the role that the api's tasks have. */
