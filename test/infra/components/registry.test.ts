@@ -150,9 +150,10 @@ it('the signing key keeps its first text; the first token is put by the api, and
   const { key, stream, token, command } = recording.result;
   const versions = ofType(recording, 'aws:secretsmanager/secretVersion:SecretVersion');
   const textOf = (arn: string) => {
-    const found = versions.find((version) => version.inputs.secretId === arn);
-    const { value } = found?.inputs.secretString as { readonly value: string };
-    return { bytes: Buffer.from(value, 'base64'), ignoreChanges: found?.ignoreChanges };
+    const [found] = versions.filter((version) => version.inputs.secretId === arn);
+    if (!found) throw new Error(`${arn} has no text`);
+    const { value } = found.inputs.secretString as { readonly value: string };
+    return { bytes: Buffer.from(value, 'base64'), ignoreChanges: found.ignoreChanges };
   };
   expect(textOf(key)).toMatchObject({ bytes: { length: 32 }, ignoreChanges: ['secretString'] });
   // It follows the signing key, whichever that is.
