@@ -10,6 +10,7 @@ import { readStackConfig } from '../../../infra/plan/read-config.ts';
 import { verifyLedger } from '../../../services/metering/ledger.ts';
 import { describeNpmClient } from '../../clients/npm.ts';
 import { describeNpmFiles } from '../../clients/npm-files.ts';
+import { describePythonClient } from '../../clients/python.ts';
 import { type BoxPlatform, startBoxPlatform } from '../../support/box/box-platform.ts';
 import { allowing, matches, type RoleStatement, statementsOf } from '../../support/box/iam-evaluator.ts';
 import { declaredPolicies } from '../../support/box/recorded-env.ts';
@@ -31,9 +32,11 @@ describe('the stack in a box', () => {
     platform = await startBoxPlatform(readStackConfig('dev', repository), bundles);
     const ca = await readFile(platform.box.certificate);
     setGlobalDispatcher(new Agent({ connect: { ca } }));
+    vi.stubEnv('SSL_CERT_FILE', platform.box.certificate);
   });
   afterAll(async () => {
     setGlobalDispatcher(before);
+    vi.unstubAllEnvs();
     await platform?.stop();
   });
 
@@ -48,6 +51,7 @@ describe('the stack in a box', () => {
   const shared = async () => ({ ...platform, stop: async () => undefined });
   describe('serves the npm client', () => describeNpmClient(shared));
   describe("serves the npm client's files", () => describeNpmFiles(shared));
+  describe('serves the Python client', () => describePythonClient(shared, ['run.py', 'files.py']));
 
   it('makes a version of an image that was pushed, by a login for the account’s own repositories', async () => {
     const login = await platform.json('POST', '/registry/token');
