@@ -75,6 +75,12 @@ export function mistakesBetween(
     if (!isSku(sku))
       mistake(`${sku in settings.prices ? 'prices' : 'guardrails.tierBudgetsUsd'}.${sku}`, undefined, noSku);
   }
+  // Runners share the network of their models: what is open to call the api by has to be what opens the store, too.
+  if (!settings.models.internet && (network.nat === 'none' || !isTls)) {
+    const missing = network.nat === 'none' ? 'network.nat: none' : 'an api without TLS';
+    const rule = `takes true with ${missing}: runners could not put files in the store, whose addresses are public`;
+    mistake('models.internet', false, rule);
+  }
   const named = Object.values(images).filter((image) => image !== undefined).length;
   if (named > 0 && named < 3)
     mistake('images', images, 'takes all three of api, director and runner, or none');

@@ -147,7 +147,11 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   models: z
     .strictObject({
-      /** Whether models may call the internet, to fetch weights for one. */
+      /**
+       * Whether models may call the internet, to fetch weights for one. `false` takes NAT and TLS, and closes every port but
+       * that of TLS: the api and the store of files have public addresses that change, so 443 stays open to all of the
+       * internet. A model can still send what it sees to any server by HTTPS.
+       */
       internet: z.boolean().default(true),
       /** A setup that takes longer has failed. */
       setupTimeoutSeconds: positive.default(900),

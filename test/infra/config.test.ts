@@ -155,8 +155,24 @@ describe('the configuration of a stack', () => {
       dev({ cluster: { ...cluster, systemNodes: { instanceType: 't3.medium' } } }),
       'arm64',
     ],
+    [
+      'models without the internet where it is the way to the store',
+      dev({ network: { nat: 'none' }, models: { internet: false } }),
+      'models.internet is false: takes true with network.nat: none',
+    ],
+    [
+      'models without the internet where the store is not reached by the port of the api',
+      dev({ network: { nat: 'single' }, models: { internet: false } }),
+      'models.internet is false: takes true with an api without TLS',
+    ],
     ['a price of no SKU', dev({ prices: { t4: 5 } }), 'prices.t4: takes a SKU'],
   ])('refuses %s', (_, source, message) => {
     expect(mistakesOf(source).join('\n')).toContain(message);
+  });
+
+  it('takes models without the internet behind NAT, by which runners reach the store', () => {
+    const closed = prod({ network: { nat: 'single' }, models: { internet: false } });
+
+    expect(parseConfig(closed).models.internet).toBe(false);
   });
 });
