@@ -3,6 +3,7 @@ import * as pulumi from '@pulumi/pulumi';
 import { Api } from './components/api.ts';
 import { Channel } from './components/channel.ts';
 import { Cluster } from './components/cluster.ts';
+import { whoRunsThis } from './components/cluster-access.ts';
 import { costTags, type StackIdentity } from './components/component.ts';
 import { GpuTier } from './components/gpu-tier.ts';
 import { Guardrails } from './components/guardrails.ts';
@@ -45,7 +46,7 @@ export interface StackInputs {
 }
 
 /** The whole platform of one environment; reads from top to bottom like the picture in docs/architecture.md. */
-export function createStack({ config, bundles }: StackInputs): StackOutputs {
+export async function createStack({ config, bundles }: StackInputs): Promise<StackOutputs> {
   const { project, environment, region, protection, logs } = config;
   const identity: StackIdentity = { project, environment, region };
   const provider = new aws.Provider('aws', {
@@ -53,6 +54,7 @@ export function createStack({ config, bundles }: StackInputs): StackOutputs {
     defaultTags: { tags: costTags(identity) },
   });
   const opts = { providers: { aws: provider } };
+  const runner = await whoRunsThis({ provider });
 
   // Where everything stands.
   const network = new Network('network', { identity, logs, settings: config.network }, opts);
@@ -78,7 +80,7 @@ export function createStack({ config, bundles }: StackInputs): StackOutputs {
   // The capacity plane.
   const cluster = new Cluster(
     'cluster',
-    { identity, network, logs, isProtected: protection.deletion, settings: config.cluster },
+    { identity, network, logs, isProtected: protection.deletion, runner, settings: config.cluster },
     opts,
   );
   const tiers = config.tiers.map(

@@ -6,7 +6,7 @@ import type { StackConfig } from '../config.ts';
 import { serviceCidr } from '../config-rules.ts';
 import { physicalName } from '../names.ts';
 import { systemNodeDiskGb } from '../standing-cost.ts';
-import { grantAdministrators, whoRunsThis } from './cluster-access.ts';
+import { grantAdministrators } from './cluster-access.ts';
 import { createAddon, createCni } from './cluster-addons.ts';
 import { Component, type StackIdentity } from './component.ts';
 import { type Grantee, serviceRole } from './grant.ts';
@@ -19,6 +19,8 @@ export interface ClusterArgs {
   readonly identity: StackIdentity;
   readonly network: Network;
   readonly settings: StackConfig['cluster'];
+  /** ARN of the principal that runs the program, which makes objects in it. */
+  readonly runner: string;
   /** How long control-plane logs are kept. */
   readonly logs: StackConfig['logs'];
   /** Whether it refuses to be deleted. */
@@ -149,11 +151,10 @@ export class Cluster extends Component {
   }
 
   #grantAccess(cluster: aws.eks.Cluster): readonly pulumi.Resource[] {
-    const { administrators } = this.#args.settings;
-    const runner = whoRunsThis(this.child());
+    const { runner, settings } = this.#args;
     return grantAdministrators(
       (role) => this.childName(role),
-      { clusterName: cluster.name, runner, administrators },
+      { clusterName: cluster.name, principals: [runner, ...settings.administrators] },
       this.child(),
     );
   }

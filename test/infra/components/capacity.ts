@@ -18,6 +18,9 @@ export function configOf(settings: Readonly<Record<string, unknown>> = {}): Stac
   });
 }
 
+/** Who runs the program. */
+export const runner = 'arn:aws:iam::123456789012:user/plan';
+
 /** What the capacity plane of a configuration is made of. */
 export async function recordCapacity(config: StackConfig, fleetUrl = 'https://mimeo.example.com') {
   const { project, environment, region, protection, logs } = config;
@@ -34,7 +37,7 @@ export async function recordCapacity(config: StackConfig, fleetUrl = 'https://mi
       const network = new Network('network', { identity, logs, settings: config.network }, opts);
       const cluster = new Cluster(
         'cluster',
-        { identity, network, logs, isProtected: protection.deletion, settings: config.cluster },
+        { identity, network, logs, isProtected: protection.deletion, runner, settings: config.cluster },
         opts,
       );
       const tiers = config.tiers.map(

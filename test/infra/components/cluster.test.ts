@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { configOf, Resources, recordCapacity } from './capacity.ts';
+import { administratorRole } from '../../../infra/components/cluster-access.ts';
+import { configOf, Resources, recordCapacity, runner } from './capacity.ts';
 
 const platform = 'arn:aws:iam::123456789012:role/platform';
 let dev: Resources;
@@ -64,7 +65,7 @@ describe('administrators', () => {
       .ofType('aws:eks/accessEntry:AccessEntry')
       .map(({ inputs }) => inputs.principalArn);
 
-    expect(principals.toSorted()).toEqual([platform, 'arn:aws:iam::123456789012:user/plan']);
+    expect(principals.toSorted()).toEqual([platform, runner]);
     const policies = prod.ofType('aws:eks/accessPolicyAssociation:AccessPolicyAssociation');
     expect(policies.map(({ inputs }) => inputs.policyArn)).toEqual(
       principals.map(() => 'arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy'),
@@ -134,8 +135,8 @@ describe('the provider of Kubernetes', () => {
   it('waits for access, add-ons and machines, and lets go of a cluster that is gone', () => {
     expect(dev.behind('cluster-kubernetes')).toEqual(
       expect.arrayContaining([
-        'cluster-runner',
-        'cluster-runner-policy',
+        `cluster-${administratorRole(runner)}`,
+        `cluster-${administratorRole(runner)}-policy`,
         'cluster-coredns',
         'cluster-vpc-cni',
         'cluster-eks-pod-identity-agent',
