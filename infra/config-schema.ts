@@ -26,7 +26,7 @@ const networkSchema = z.strictObject({
 });
 
 const clusterSchema = z.strictObject({
-  /** Kubernetes, in standard support. */
+  /** Kubernetes, in standard support. Machines and add-ons follow it; EKS takes one minor version at a time, up. */
   version: z
     .string()
     .regex(/^1\.\d\d$/, 'takes a version such as 1.36')

@@ -13,6 +13,7 @@ import { type Grantee, serviceRole } from './grant.ts';
 import { kubeconfigOf } from './kubeconfig.ts';
 import { createLaunchTemplate } from './launch-template.ts';
 import type { Network } from './network.ts';
+import { newestNodeImage } from './node-image.ts';
 import { createSystemPolicies } from './system-policies.ts';
 
 export interface ClusterArgs {
@@ -33,6 +34,8 @@ export interface ClusterArgs {
  */
 export class Cluster extends Component {
   public readonly name: string;
+  /** Of Kubernetes: its machines and add-ons follow. */
+  public readonly version: string;
   public readonly arn: pulumi.Output<string>;
   public readonly endpoint: pulumi.Output<string>;
   /** Base64. */
@@ -56,6 +59,7 @@ export class Cluster extends Component {
     this.#args = args;
     const { project, environment, region } = args.identity;
     this.name = physicalName('cluster', project, environment);
+    this.version = args.settings.version;
 
     const cluster = this.#createCluster();
     this.arn = cluster.arn;
@@ -68,7 +72,11 @@ export class Cluster extends Component {
     const access = this.#grantAccess(cluster);
     this.nodeRole = this.#createNodeRole();
     const permissions = this.#attachNodePolicies();
-    const place = { clusterName: cluster.name, childName: (role: string) => this.childName(role) };
+    const place = {
+      clusterName: cluster.name,
+      version: this.version,
+      childName: (role: string) => this.childName(role),
+    };
     // Machines become ready once they have a network, so its add-ons come before them.
     const cni = createCni(place, this.child());
     const proxy = createAddon(place, 'kube-proxy', this.child());
@@ -102,7 +110,7 @@ export class Cluster extends Component {
       this.childName('control-plane'),
       {
         name: this.name,
-        version: settings.version,
+        version: this.version,
         roleArn: role.arn,
         accessConfig: { authenticationMode: 'API', bootstrapClusterCreatorAdminPermissions: false },
         // Those that are wanted are add-ons, which EKS keeps up to date.
@@ -199,7 +207,7 @@ export class Cluster extends Component {
         nodeGroupName: physicalName('nodeGroup', project, environment, 'system'),
         nodeRoleArn: this.nodeRole.role.arn,
         subnetIds: network.nodeSubnetIds,
-        amiType: 'AL2023_ARM_64_STANDARD',
+        ...newestNodeImage('AL2023_ARM_64_STANDARD', this.version, this.child()),
         capacityType: 'ON_DEMAND',
         instanceTypes: [instanceType],
         launchTemplate: { id: template.id, version: template.latestVersion.apply(String) },
