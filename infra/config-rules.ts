@@ -61,6 +61,7 @@ export function mistakesBetween(
   }
   const bits = Number(network.cidr.split('/')[1]);
   if (bits < 16 || bits > 20) mistake('network.cidr', network.cidr, 'takes a block from /16 to /20');
+  mistakes.push(...zoneMistakes(network, region));
   const isTls = api.certificateArn !== undefined || api.hostedZoneId !== undefined;
   if (isTls && api.domain === undefined) {
     mistake('api.domain', undefined, 'is needed with a certificate, such as mimeo.example.com');
@@ -93,6 +94,22 @@ export function mistakesBetween(
     if (budget < standing) mistake('guardrails.monthlyBudgetUsd', budget, rule);
   }
   return mistakes;
+}
+
+/** Zones that are named are as many as are asked for, each once, and of the region. */
+function zoneMistakes(
+  { zones, availabilityZones }: Settings['network'],
+  region: string | undefined,
+): readonly ConfigMistake[] {
+  const path = 'network.zones';
+  if (zones.length === 0) return [];
+  if (new Set(zones).size !== availabilityZones) {
+    return [
+      { path, value: zones, rule: `takes ${availabilityZones} zones, as network.availabilityZones says` },
+    ];
+  }
+  const isElsewhere = region !== undefined && zones.some((zone) => zone.slice(0, -1) !== region);
+  return isElsewhere ? [{ path, value: zones, rule: `takes zones of ${region}, such as ${region}a` }] : [];
 }
 
 const noSku = `takes a SKU: ${defaultHardware.map(({ sku }) => sku).join(', ')}`;

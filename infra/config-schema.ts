@@ -15,6 +15,14 @@ const networkSchema = z.strictObject({
   /** Addresses of the VPC; a /16 leaves room for a pod on each. */
   cidr: cidr.default('10.40.0.0/16'),
   availabilityZones: z.int().min(2).max(3).default(2),
+  /**
+   * The zones by name, as many as `availabilityZones`, where the first ones do not sell what tiers are made of, say.
+   * They are chosen once: other ones later are other subnets, and everything in them is made anew. @default the first
+   * ones that EKS takes
+   */
+  zones: z
+    .array(z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d[a-z]$/, 'takes a zone such as us-east-1a'))
+    .default([]),
   /** How machines reach the internet. `none`: they have public addresses and let nothing in. */
   nat: z.enum(['none', 'single', 'one-per-az']).default('single'),
   /** AWS services that are reached by an interface endpoint in each zone, such as `ecr.dkr`: $7.30 a month each. */

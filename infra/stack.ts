@@ -20,6 +20,7 @@ import { ServiceImages } from './components/service-images.ts';
 import { Sweeper } from './components/sweeper.ts';
 import { Table } from './components/table.ts';
 import { Webhooks } from './components/webhooks.ts';
+import { zonesOf } from './components/zones.ts';
 import type { StackConfig } from './config.ts';
 
 /** What a stack says when it stands. */
@@ -57,7 +58,8 @@ export async function createStack({ config, bundles }: StackInputs): Promise<Sta
   const runner = await whoRunsThis({ provider });
 
   // Where everything stands.
-  const network = new Network('network', { identity, logs, settings: config.network }, opts);
+  const zones = await zonesOf(config.network, { provider });
+  const network = new Network('network', { identity, logs, zones, settings: config.network }, opts);
 
   // The control plane's stores.
   const table = new Table('table', { identity, protection }, opts);
