@@ -75,7 +75,7 @@ export async function createStack({ config, bundles }: StackInputs): Promise<Sta
     opts,
   );
   const channel = new Channel('channel', { identity, network, settings: config.channel }, opts);
-  const secrets = new Secrets('secrets', { identity }, opts);
+  const secrets = new Secrets('secrets', { identity, isProtected: protection.deletion }, opts);
   const registry = new Registry('registry', { identity, settings: config.registry }, opts);
   const images = new ServiceImages('images', { identity, settings: config.images }, opts);
 

@@ -96,7 +96,7 @@ export class Api extends Component {
     const { network, cluster, channel } = this.#args;
     const group = new aws.ec2.SecurityGroup(
       this.childName('tasks'),
-      { vpcId: network.vpcId, description: "The api's tasks" },
+      { vpcId: network.vpcId, description: 'Tasks of the api' },
       this.child(),
     );
     const calls = (role: string, from: pulumi.Output<string>, description: string) =>
@@ -128,7 +128,7 @@ export class Api extends Component {
       cidrIpv4: '0.0.0.0/0',
       fromPort: 443,
       toPort: 443,
-      description: "AWS's services and the cluster's public keys",
+      description: 'Services of AWS and the public keys of the cluster',
     });
     may('to-channel', {
       securityGroupId: group.id,
