@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
@@ -8,6 +7,7 @@ import { bundleServices } from '../../build/bundles.ts';
 import { lookAtAccount } from './account.ts';
 import { takeDown } from './down.ts';
 import { lookAtMachine, runProgram } from './machine.ts';
+import { policyPackRun } from './policy-pack.ts';
 import { checkLines, type Preflight, preflight, readConfigFrom } from './preflight.ts';
 import { hasStack, readStackState } from './stack-state.ts';
 
@@ -95,15 +95,12 @@ async function perform(
     const made = await pulumi(folder, ['stack', 'init', environment]);
     if (made !== 0) return made;
   }
-  const policies = options.policies && existsSync(join(folder, 'policies'));
-  return await pulumi(folder, [
-    verb,
-    '--stack',
-    environment,
-    ...(policies ? ['--policy-pack', 'policies'] : []),
-    ...(options.yes ? ['--yes'] : []),
-    ...args,
-  ]);
+  const policies = options.policies ? policyPackRun(folder, process.env) : { args: [], env: {} };
+  return await pulumi(
+    folder,
+    [verb, '--stack', environment, ...policies.args, ...(options.yes ? ['--yes'] : []), ...args],
+    policies.env,
+  );
 }
 
 async function down(

@@ -17,6 +17,7 @@ import type { Network } from './network.ts';
 import { PrivateName } from './private-name.ts';
 import { loginRoleName } from './registry.ts';
 import { createStartRole, tasksOfEcs } from './start-role.ts';
+import { leaveTaskCountToScaling } from './task-count.ts';
 
 /** Linux user of the image, and its group. */
 const user = '1000:1000';
@@ -206,6 +207,7 @@ export class Api extends Component {
         // A task that starts before it may fetch its image or read its secrets ends, and counts as a failed release:
         // these components hold what its role was granted, and the secrets' texts.
         dependsOn: [this.#balancer.balancer, start.policy, table, jobs, outputs, secrets, registry],
+        ...leaveTaskCountToScaling(),
       }),
     );
   }

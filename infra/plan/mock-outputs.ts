@@ -99,6 +99,9 @@ const special: Readonly<Record<string, (called: string, given: Outputs) => Outpu
     id: called,
     arn: `arn:aws:lambda:us-east-1:${account}:function:${called}`,
   }),
+  'aws:lambda/eventSourceMapping:EventSourceMapping': () => ({
+    uuid: '00000000-0000-0000-0000-000000000000',
+  }),
   'aws:elasticache/serverlessCache:ServerlessCache': (called) => ({
     id: called,
     endpoints: [{ address: `${called}.serverless.use1.cache.amazonaws.com`, port: 6379 }],

@@ -94,17 +94,17 @@ describe('add-ons', () => {
   });
 });
 
-describe('a newer Kubernetes', () => {
+describe('another Kubernetes', () => {
   it('comes to the control plane, its machines and its add-ons, each in the newest release for it', async () => {
-    const config = configOf({ cluster: { endpointCidrs: ['203.0.113.7/32'], version: '1.37' } });
+    const config = configOf({ cluster: { endpointCidrs: ['203.0.113.7/32'], version: '1.35' } });
     const newer = new Resources((await recordCapacity(config)).resources);
 
     const groups = newer.ofType('aws:eks/nodeGroup:NodeGroup');
     expect(groups.map(({ inputs }) => [inputs.version, inputs.releaseVersion])).toEqual(
-      groups.map(() => ['1.37', '1.37.2-20260714']),
+      groups.map(() => ['1.35', '1.35.2-20260714']),
     );
     expect(groups.length).toBeGreaterThan(2);
-    expect(newer.ofType('aws:eks/cluster:Cluster')[0]?.inputs.version).toBe('1.37');
+    expect(newer.ofType('aws:eks/cluster:Cluster')[0]?.inputs.version).toBe('1.35');
     for (const { name, inputs } of newer.ofType('aws:eks/addon:Addon')) {
       expect(inputs.addonVersion, name).toMatch(/^v\d/);
     }

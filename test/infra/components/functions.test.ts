@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Jobs } from '../../../infra/components/jobs.ts';
 import type { Outputs } from '../../../infra/components/outputs.ts';
 import type { Registry } from '../../../infra/components/registry.ts';
+import { reservedConcurrency } from '../../../infra/components/reserved-concurrency.ts';
 import type { Secrets } from '../../../infra/components/secrets.ts';
 import type { Table } from '../../../infra/components/table.ts';
 import { meteringFilters, parseMeteringEnv } from '../../../services/metering/env.ts';
@@ -43,11 +44,9 @@ async function program() {
   };
 }
 
-let reservedConcurrency: typeof import('../../../infra/components/function.ts')['reservedConcurrency'];
 let stack: Awaited<ReturnType<typeof recorded<Awaited<ReturnType<typeof program>>>>>;
 beforeAll(async () => {
   stack = await recorded(program);
-  ({ reservedConcurrency } = await import('../../../infra/components/function.ts'));
 });
 
 const services = ['metering', 'webhooks', 'registrar', 'sweeper'] as const;
