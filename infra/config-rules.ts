@@ -66,6 +66,7 @@ export function mistakesBetween(
   }
   const bits = Number(network.cidr.split('/')[1]);
   if (bits < 16 || bits > 20) mistake('network.cidr', network.cidr, 'takes a block from /16 to /20');
+  mistakes.push(...zoneMistakes(network, region));
   const isTls = api.certificateArn !== undefined || api.hostedZoneId !== undefined;
   if (isTls && api.domain === undefined) {
     mistake('api.domain', undefined, 'is needed with a certificate, such as mimeo.example.com');
@@ -80,6 +81,12 @@ export function mistakesBetween(
     if (!isSku(sku))
       mistake(`${sku in settings.prices ? 'prices' : 'guardrails.tierBudgetsUsd'}.${sku}`, undefined, noSku);
   }
+  // Runners share the network of their models: what is open to call the api by has to be what opens the store, too.
+  if (!settings.models.internet && (network.nat === 'none' || !isTls)) {
+    const missing = network.nat === 'none' ? 'network.nat: none' : 'an api without TLS';
+    const rule = `takes true with ${missing}: runners could not put files in the store, whose addresses are public`;
+    mistake('models.internet', false, rule);
+  }
   const named = Object.values(images).filter((image) => image !== undefined).length;
   if (named > 0 && named < 3)
     mistake('images', images, 'takes all three of api, director and runner, or none');
@@ -92,6 +99,22 @@ export function mistakesBetween(
     if (budget < standing) mistake('guardrails.monthlyBudgetUsd', budget, rule);
   }
   return mistakes;
+}
+
+/** Zones that are named are as many as are asked for, each once, and of the region. */
+function zoneMistakes(
+  { zones, availabilityZones }: Settings['network'],
+  region: string | undefined,
+): readonly ConfigMistake[] {
+  const path = 'network.zones';
+  if (zones.length === 0) return [];
+  if (new Set(zones).size !== availabilityZones) {
+    return [
+      { path, value: zones, rule: `takes ${availabilityZones} zones, as network.availabilityZones says` },
+    ];
+  }
+  const isElsewhere = region !== undefined && zones.some((zone) => zone.slice(0, -1) !== region);
+  return isElsewhere ? [{ path, value: zones, rule: `takes zones of ${region}, such as ${region}a` }] : [];
 }
 
 const noSku = `takes a SKU: ${defaultHardware.map(({ sku }) => sku).join(', ')}`;

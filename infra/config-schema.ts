@@ -15,6 +15,14 @@ const networkSchema = z.strictObject({
   /** Addresses of the VPC; a /16 leaves room for a pod on each. */
   cidr: cidr.default('10.40.0.0/16'),
   availabilityZones: z.int().min(2).max(3).default(2),
+  /**
+   * The zones by name, as many as `availabilityZones`, where the first ones do not sell what tiers are made of, say.
+   * They are chosen once: other ones later are other subnets, and everything in them is made anew. @default the first
+   * ones that EKS takes
+   */
+  zones: z
+    .array(z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d[a-z]$/, 'takes a zone such as us-east-1a'))
+    .default([]),
   /** How machines reach the internet. `none`: they have public addresses and let nothing in. */
   nat: z.enum(['none', 'single', 'one-per-az']).default('single'),
   /** AWS services that are reached by an interface endpoint in each zone, such as `ecr.dkr`: $7.30 a month each. */
@@ -26,7 +34,7 @@ const networkSchema = z.strictObject({
 });
 
 const clusterSchema = z.strictObject({
-  /** Kubernetes, in standard support. */
+  /** Kubernetes, in standard support. Machines and add-ons follow it; EKS takes one minor version at a time, up. */
   version: z
     .string()
     .regex(/^1\.\d\d$/, 'takes a version such as 1.36')
@@ -150,7 +158,11 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   models: z
     .strictObject({
-      /** Whether models may call the internet, to fetch weights for one. */
+      /**
+       * Whether models may call the internet, to fetch weights for one. `false` takes NAT and TLS, and closes every port but
+       * that of TLS: the api and the store of files have public addresses that change, so 443 stays open to all of the
+       * internet. A model can still send what it sees to any server by HTTPS.
+       */
       internet: z.boolean().default(true),
       /** A setup that takes longer has failed. */
       setupTimeoutSeconds: positive.default(900),

@@ -13,4 +13,4 @@ const { createStack } = await import('./stack.ts');
 
 /** What `pulumi stack output` shows; infra/stack.ts says what each is. */
 export const { url, firstToken, kubeconfig, registry, dashboard, table, queuePrefix, deadLetterArn } =
-  createStack({ config, bundles });
+  await createStack({ config, bundles });

@@ -3,6 +3,7 @@ import * as pulumi from '@pulumi/pulumi';
 import { Api } from './components/api.ts';
 import { Channel } from './components/channel.ts';
 import { Cluster } from './components/cluster.ts';
+import { whoRunsThis } from './components/cluster-access.ts';
 import { costTags, type StackIdentity } from './components/component.ts';
 import { GpuTier } from './components/gpu-tier.ts';
 import { Guardrails } from './components/guardrails.ts';
@@ -19,6 +20,7 @@ import { ServiceImages } from './components/service-images.ts';
 import { Sweeper } from './components/sweeper.ts';
 import { Table } from './components/table.ts';
 import { Webhooks } from './components/webhooks.ts';
+import { zonesOf } from './components/zones.ts';
 import type { StackConfig } from './config.ts';
 
 /** What a stack says when it stands. */
@@ -45,7 +47,7 @@ export interface StackInputs {
 }
 
 /** The whole platform of one environment; reads from top to bottom like the picture in docs/architecture.md. */
-export function createStack({ config, bundles }: StackInputs): StackOutputs {
+export async function createStack({ config, bundles }: StackInputs): Promise<StackOutputs> {
   const { project, environment, region, protection, logs } = config;
   const identity: StackIdentity = { project, environment, region };
   const provider = new aws.Provider('aws', {
@@ -53,9 +55,11 @@ export function createStack({ config, bundles }: StackInputs): StackOutputs {
     defaultTags: { tags: costTags(identity) },
   });
   const opts = { providers: { aws: provider } };
+  const runner = await whoRunsThis({ provider });
 
   // Where everything stands.
-  const network = new Network('network', { identity, logs, settings: config.network }, opts);
+  const zones = await zonesOf(config.network, { provider });
+  const network = new Network('network', { identity, logs, zones, settings: config.network }, opts);
 
   // The control plane's stores.
   const table = new Table('table', { identity, protection }, opts);
@@ -78,7 +82,7 @@ export function createStack({ config, bundles }: StackInputs): StackOutputs {
   // The capacity plane.
   const cluster = new Cluster(
     'cluster',
-    { identity, network, logs, isProtected: protection.deletion, settings: config.cluster },
+    { identity, network, logs, isProtected: protection.deletion, runner, settings: config.cluster },
     opts,
   );
   const tiers = config.tiers.map(

@@ -158,7 +158,7 @@ export class Api extends Component {
   }
 
   #createService(cluster: aws.ecs.Cluster, inside: PrivateName | undefined): awsx.ecs.FargateService {
-    const { identity, network, config, image } = this.#args;
+    const { identity, network, config, image, table, jobs, outputs, secrets, registry } = this.#args;
     const logs = new aws.cloudwatch.LogGroup(
       this.childName('logs'),
       {
@@ -203,7 +203,12 @@ export class Api extends Component {
           containers: { api: this.#container(logs) },
         },
       },
-      this.child({ dependsOn: [this.#balancer.balancer], ...leaveTaskCountToScaling() }),
+      this.child({
+        // A task that starts before it may fetch its image or read its secrets ends, and counts as a failed release:
+        // these components hold what its role was granted, and the secrets' texts.
+        dependsOn: [this.#balancer.balancer, start.policy, table, jobs, outputs, secrets, registry],
+        ...leaveTaskCountToScaling(),
+      }),
     );
   }
 

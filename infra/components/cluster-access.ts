@@ -4,41 +4,31 @@ import type * as pulumi from '@pulumi/pulumi';
 
 /**
  * The principal of IAM that runs this program: a user, or the role behind an assumed one, because an access entry takes
- * no session.
+ * no session. Waited for, because what is made for it is named after it.
  */
-export function whoRunsThis(opts: pulumi.InvokeOutputOptions): pulumi.Output<string> {
-  const { arn } = aws.getCallerIdentityOutput({}, opts);
-  return aws.iam
-    .getSessionContextOutput({ arn }, opts)
-    .apply(({ issuerArn, arn: own }) => (issuerArn === undefined || issuerArn === '' ? own : issuerArn));
+export async function whoRunsThis(opts: pulumi.InvokeOptions): Promise<string> {
+  const { arn } = await aws.getCallerIdentity({}, opts);
+  const { issuerArn } = await aws.iam.getSessionContext({ arn }, opts);
+  return issuerArn || arn;
 }
 
 export interface AdministratorsArgs {
   readonly clusterName: pulumi.Input<string>;
-  /** Who runs the program. */
-  readonly runner: pulumi.Output<string>;
-  /** ARNs of principals beside it. */
-  readonly administrators: readonly string[];
+  /** ARNs of principals; one that is there twice counts once. */
+  readonly principals: readonly string[];
 }
 
 /**
- * Lets principals administer the cluster: whoever runs the program, who may not be the one that made it, and those that
- * are named. EKS takes one entry a principal, so that one of them must not be the other.
+ * Lets principals administer the cluster. EKS takes one entry a principal, so each has its name by whom it is for, and
+ * not by why: whoever is a named administrator today and runs the program tomorrow keeps the entry.
  */
 export function grantAdministrators(
   childName: (role: string) => string,
-  { clusterName, runner, administrators }: AdministratorsArgs,
+  { clusterName, principals }: AdministratorsArgs,
   opts: pulumi.CustomResourceOptions,
 ): readonly pulumi.Resource[] {
-  const other = runner.apply((arn) => refuseTwice(arn, administrators));
-  const entries: readonly { readonly role: string; readonly principalArn: pulumi.Input<string> }[] = [
-    { role: 'runner', principalArn: other },
-    ...[...new Set(administrators)].map((arn) => ({
-      role: `administrator-${shortHash(arn)}`,
-      principalArn: arn,
-    })),
-  ];
-  return entries.flatMap(({ role, principalArn }) => {
+  return [...new Set(principals)].flatMap((principalArn) => {
+    const role = administratorRole(principalArn);
     const entry = new aws.eks.AccessEntry(
       childName(role),
       { clusterName, principalArn, type: 'STANDARD' },
@@ -58,15 +48,7 @@ export function grantAdministrators(
   });
 }
 
-/** @throws Error where who runs the program is named as another administrator */
-export function refuseTwice(runner: string, administrators: readonly string[]): string {
-  if (!administrators.includes(runner)) return runner;
-  throw new Error(
-    `cluster.administrators names ${runner}, which runs this program and is an administrator by that: leave it out`,
-  );
-}
-
-/** Keeps an entry's logical name its own however many others come and go. */
-function shortHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+/** The last part of an entry's logical name, its own however many others come and go. */
+export function administratorRole(principalArn: string): string {
+  return `administrator-${createHash('sha256').update(principalArn).digest('hex').slice(0, 8)}`;
 }

@@ -6,19 +6,22 @@ import type { StackConfig } from '../config.ts';
 import { serviceCidr } from '../config-rules.ts';
 import { physicalName } from '../names.ts';
 import { systemNodeDiskGb } from '../standing-cost.ts';
-import { grantAdministrators, whoRunsThis } from './cluster-access.ts';
+import { grantAdministrators } from './cluster-access.ts';
 import { createAddon, createCni } from './cluster-addons.ts';
 import { Component, type StackIdentity } from './component.ts';
 import { type Grantee, serviceRole } from './grant.ts';
 import { kubeconfigOf } from './kubeconfig.ts';
 import { createLaunchTemplate } from './launch-template.ts';
 import type { Network } from './network.ts';
+import { newestNodeImage } from './node-image.ts';
 import { createSystemPolicies } from './system-policies.ts';
 
 export interface ClusterArgs {
   readonly identity: StackIdentity;
   readonly network: Network;
   readonly settings: StackConfig['cluster'];
+  /** ARN of the principal that runs the program, which makes objects in it. */
+  readonly runner: string;
   /** How long control-plane logs are kept. */
   readonly logs: StackConfig['logs'];
   /** Whether it refuses to be deleted. */
@@ -31,6 +34,8 @@ export interface ClusterArgs {
  */
 export class Cluster extends Component {
   public readonly name: string;
+  /** Of Kubernetes: its machines and add-ons follow. */
+  public readonly version: string;
   public readonly arn: pulumi.Output<string>;
   public readonly endpoint: pulumi.Output<string>;
   /** Base64. */
@@ -54,6 +59,7 @@ export class Cluster extends Component {
     this.#args = args;
     const { project, environment, region } = args.identity;
     this.name = physicalName('cluster', project, environment);
+    this.version = args.settings.version;
 
     const cluster = this.#createCluster();
     this.arn = cluster.arn;
@@ -66,7 +72,11 @@ export class Cluster extends Component {
     const access = this.#grantAccess(cluster);
     this.nodeRole = this.#createNodeRole();
     const permissions = this.#attachNodePolicies();
-    const place = { clusterName: cluster.name, childName: (role: string) => this.childName(role) };
+    const place = {
+      clusterName: cluster.name,
+      version: this.version,
+      childName: (role: string) => this.childName(role),
+    };
     // Machines become ready once they have a network, so its add-ons come before them.
     const cni = createCni(place, this.child());
     const proxy = createAddon(place, 'kube-proxy', this.child());
@@ -100,7 +110,7 @@ export class Cluster extends Component {
       this.childName('control-plane'),
       {
         name: this.name,
-        version: settings.version,
+        version: this.version,
         roleArn: role.arn,
         accessConfig: { authenticationMode: 'API', bootstrapClusterCreatorAdminPermissions: false },
         // Those that are wanted are add-ons, which EKS keeps up to date.
@@ -149,11 +159,10 @@ export class Cluster extends Component {
   }
 
   #grantAccess(cluster: aws.eks.Cluster): readonly pulumi.Resource[] {
-    const { administrators } = this.#args.settings;
-    const runner = whoRunsThis(this.child());
+    const { runner, settings } = this.#args;
     return grantAdministrators(
       (role) => this.childName(role),
-      { clusterName: cluster.name, runner, administrators },
+      { clusterName: cluster.name, principals: [runner, ...settings.administrators] },
       this.child(),
     );
   }
@@ -198,7 +207,7 @@ export class Cluster extends Component {
         nodeGroupName: physicalName('nodeGroup', project, environment, 'system'),
         nodeRoleArn: this.nodeRole.role.arn,
         subnetIds: network.nodeSubnetIds,
-        amiType: 'AL2023_ARM_64_STANDARD',
+        ...newestNodeImage('AL2023_ARM_64_STANDARD', this.version, this.child()),
         capacityType: 'ON_DEMAND',
         instanceTypes: [instanceType],
         launchTemplate: { id: template.id, version: template.latestVersion.apply(String) },

@@ -116,7 +116,7 @@ export class ServiceFunction<Schema extends z.ZodObject = z.ZodObject> extends C
   }
 
   #boundCalls({ retries, maxAgeSeconds, deadLetter }: AsynchronousCalls): void {
-    deadLetter.grantSend(this.grantee);
+    const maySend = deadLetter.grantSend(this.grantee);
     new aws.lambda.FunctionEventInvokeConfig(
       this.childName('calls'),
       {
@@ -125,7 +125,8 @@ export class ServiceFunction<Schema extends z.ZodObject = z.ZodObject> extends C
         maximumEventAgeInSeconds: maxAgeSeconds,
         destinationConfig: { onFailure: { destination: deadLetter.arn } },
       },
-      this.child(),
+      // Lambda refuses a destination that the function's role may not send to.
+      this.child({ dependsOn: [maySend] }),
     );
   }
 }

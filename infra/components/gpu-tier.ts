@@ -13,6 +13,7 @@ import type { Cluster } from './cluster.ts';
 import { Component, type StackIdentity } from './component.ts';
 import { createLaunchTemplate, nodeConfigUserData, type RootDisk } from './launch-template.ts';
 import type { Network } from './network.ts';
+import { newestNodeImage } from './node-image.ts';
 
 export interface GpuTierArgs {
   readonly identity: StackIdentity;
@@ -66,6 +67,7 @@ export class GpuTier extends Component {
     const { identity, network, cluster, tier } = this.#args;
     const { project, environment } = identity;
     const template = this.#createTemplate();
+    const amiType = this.#accelerator === undefined ? 'AL2023_x86_64_STANDARD' : 'AL2023_x86_64_NVIDIA';
     return new aws.eks.NodeGroup(
       this.childName('nodes'),
       {
@@ -73,7 +75,7 @@ export class GpuTier extends Component {
         nodeGroupName: physicalName('nodeGroup', project, environment, tier.sku),
         nodeRoleArn: cluster.nodeRole.role.arn,
         subnetIds: network.nodeSubnetIds,
-        amiType: this.#accelerator === undefined ? 'AL2023_x86_64_STANDARD' : 'AL2023_x86_64_NVIDIA',
+        ...newestNodeImage(amiType, cluster.version, this.child()),
         capacityType: tier.capacity === 'spot' ? 'SPOT' : 'ON_DEMAND',
         instanceTypes: [...tier.instanceTypes],
         launchTemplate: { id: template.id, version: template.latestVersion.apply(String) },

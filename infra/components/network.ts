@@ -10,6 +10,8 @@ import { grant, serviceRole } from './grant.ts';
 export interface NetworkArgs {
   readonly identity: StackIdentity;
   readonly settings: StackConfig['network'];
+  /** Names of the zones that it spans. */
+  readonly zones: readonly string[];
   /** How long flow logs are kept. */
   readonly logs: StackConfig['logs'];
 }
@@ -38,12 +40,12 @@ export class Network extends Component {
 
   constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
     super('Network', name, opts);
-    const { identity, settings, logs } = args;
+    const { identity, settings, zones, logs } = args;
     this.#identity = identity;
     this.#settings = settings;
     this.hasPublicMachines = settings.nat === 'none';
 
-    const vpc = this.#createVpc();
+    const vpc = this.#createVpc(zones);
     this.vpcId = vpc.vpcId;
     this.publicSubnetIds = vpc.publicSubnetIds;
     this.nodeSubnetIds = this.hasPublicMachines ? vpc.publicSubnetIds : vpc.privateSubnetIds;
@@ -56,15 +58,15 @@ export class Network extends Component {
     this.registerOutputs({ vpcId: this.vpcId, egressCidrs: this.egressCidrs });
   }
 
-  #createVpc(): awsx.ec2.Vpc {
+  #createVpc(zones: readonly string[]): awsx.ec2.Vpc {
     const { region } = this.#identity;
-    const { cidr, availabilityZones, nat } = this.#settings;
+    const { cidr, nat } = this.#settings;
     const second = this.hasPublicMachines ? 'Isolated' : 'Private';
     return new awsx.ec2.Vpc(
       this.childName('vpc'),
       {
         cidrBlock: cidr,
-        numberOfAvailabilityZones: availabilityZones,
+        availabilityZoneNames: [...zones],
         enableDnsHostnames: true,
         enableDnsSupport: true,
         natGateways: { strategy: natStrategies[nat] },

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import * as aws from '@pulumi/aws';
 import * as awsx from '@pulumi/awsx';
 import * as pulumi from '@pulumi/pulumi';
@@ -16,7 +16,7 @@ type Service = keyof typeof platforms;
 const tagLength = 16;
 /** Images of a service that are kept: a few releases to go back to. */
 const keptImages = 20;
-/** The folder of the Dockerfile. */
+/** The folder of the Dockerfile and of `dist`. */
 const checkout = resolve(import.meta.dirname, '../..');
 
 export interface ServiceImagesArgs {
@@ -24,6 +24,12 @@ export interface ServiceImagesArgs {
   /** Images by digest. Those that are not there are built from this checkout, which takes Docker and `npm run build`. */
   readonly settings: StackConfig['images'];
 }
+
+/**
+ * What tags begin with. They may be pushed again, because a tag is named after what is in its image: an update that was
+ * broken off, or one back to an earlier content, brings the same under it. What runs goes by digest.
+ */
+const tagPrefix = 'content-';
 
 /** The images of the services that run in containers, each by its digest. */
 export class ServiceImages extends Component {
@@ -52,13 +58,15 @@ export class ServiceImages extends Component {
       this.childName(service),
       {
         repositoryUrl: repository.repositoryUrl,
-        context: checkout,
-        dockerfile: resolve(checkout, 'Dockerfile'),
+        // Relative to the program: a checkout elsewhere is no change. That service's bundle alone: a change of another
+        // one is none either.
+        context: pathOf(`dist/${service}`),
+        dockerfile: pathOf('Dockerfile'),
         target: service,
         platform: platforms[service],
         imageTag: tagOf(service),
       },
-      this.child(),
+      this.child(keepImages()),
     );
     return image.imageUri;
   }
@@ -70,7 +78,8 @@ export class ServiceImages extends Component {
       {
         // Beside the prefix of models' images, not under it: who may push those may not push these.
         name: `${physicalName('repositoryPrefix', project, environment, 'services')}/${service}`,
-        imageTagMutability: 'IMMUTABLE',
+        imageTagMutability: 'IMMUTABLE_WITH_EXCLUSION',
+        imageTagMutabilityExclusionFilters: [{ filter: `${tagPrefix}*`, filterType: 'WILDCARD' }],
         imageScanningConfiguration: { scanOnPush: true },
         encryptionConfigurations: [{ encryptionType: 'AES256' }],
         forceDelete: true,
@@ -106,5 +115,25 @@ function tagOf(service: Service): string {
     // A plan needs no bundles; the build of an image names what is missing.
     hash.update(existsSync(path) ? readFileSync(path) : `no ${file}`);
   }
-  return hash.digest('hex').slice(0, tagLength);
+  return tagPrefix + hash.digest('hex').slice(0, tagLength);
 }
+
+/** As the builder is told it, which runs where the program does. */
+function pathOf(file: string): string {
+  return relative(process.cwd(), resolve(checkout, file));
+}
+
+/**
+ * Options that leave an image in its repository when another takes its place: pods that still wait for a machine ask for
+ * it, and so does a release that is rolled back. The repository's own rule expires it. Only a transform reaches what
+ * awsx makes inside; mocks have none.
+ */
+function keepImages(): pulumi.CustomResourceOptions {
+  return pulumi.runtime.hasEngine() ? { transforms: [retainImage] } : {};
+}
+
+/** @see keepImages */
+export const retainImage: pulumi.ResourceTransform = ({ type, props, opts }) =>
+  type === 'docker-build:index:Image'
+    ? { props, opts: pulumi.mergeOptions(opts, { retainOnDelete: true }) }
+    : undefined;

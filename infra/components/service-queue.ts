@@ -68,9 +68,9 @@ export class ServiceQueue extends Component {
   }
 
   /** Lets a role put messages here. */
-  grantSend(grantee: Grantee): void {
+  grantSend(grantee: Grantee): aws.iam.RolePolicy {
     const statement = { actions: ['sqs:SendMessage'], resources: [this.arn] };
-    grant(this.childName('send'), grantee, [statement], this.child());
+    return grant(this.childName('send'), grantee, [statement], this.child());
   }
 
   /** Lets a Lambda function be called with messages from here. Source: Lambda, "Using Lambda with Amazon SQS". */

@@ -2,7 +2,7 @@ import * as aws from '@pulumi/aws';
 import * as pulumi from '@pulumi/pulumi';
 import { physicalName } from '../names.ts';
 import type { StackIdentity } from './component.ts';
-import { type Grantee, grant, serviceRole } from './grant.ts';
+import { grant, serviceRole } from './grant.ts';
 
 /** Who takes on the roles of ECS's tasks. */
 export const tasksOfEcs = 'ecs-tasks.amazonaws.com';
@@ -14,6 +14,12 @@ export interface StartRoleArgs {
   readonly logs: aws.cloudwatch.LogGroup;
 }
 
+/** A role, and what lets it do its work. */
+export interface StartRole {
+  readonly role: aws.iam.Role;
+  readonly policy: aws.iam.RolePolicy;
+}
+
 /**
  * The role that starts the api's tasks (ECS: the execution role): it fetches their image and writes their log.
  * @param name logical name
@@ -22,7 +28,7 @@ export function createStartRole(
   name: string,
   { identity, image, logs }: StartRoleArgs,
   opts: pulumi.CustomResourceOptions,
-): Grantee {
+): StartRole {
   const { project, environment, region } = identity;
   const grantee = serviceRole(name, tasksOfEcs, opts, {
     name: physicalName('role', project, environment, 'api-start'),
@@ -34,7 +40,7 @@ export function createStartRole(
   const repository = pulumi
     .all([image, partition, accountId])
     .apply(([imageName, ...account]) => repositoryArn(region, imageName, ...account));
-  grant(
+  const policy = grant(
     `${name}-policy`,
     grantee,
     [
@@ -50,7 +56,7 @@ export function createStartRole(
     ],
     opts,
   );
-  return grantee;
+  return { role: grantee.role, policy };
 }
 
 /** Of the repository that an image lies in. One of a registry that is not ECR is read without permission. */

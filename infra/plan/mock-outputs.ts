@@ -61,8 +61,20 @@ const answers: Readonly<Record<string, (given: Outputs) => Record<string, unknow
     issuerName: '',
     sessionName: '',
   }),
+  'aws:eks/getAddonVersion:getAddonVersion': (given) => ({ ...given, version: 'v1.20.0-eksbuild.1' }),
+  'aws:ssm/getParameter:getParameter': (given) => ({ ...given, value: newest(given.name) }),
+  'aws:index/getAvailabilityZones:getAvailabilityZones': (given) => ({
+    ...given,
+    names: ['a', 'b', 'c', 'd'].map((letter) => `us-east-1${letter}`),
+  }),
   'aws:index/getPartition:getPartition': () => ({ partition: 'aws', dnsSuffix: 'amazonaws.com' }),
 };
+
+/** AWS's own parameters for EKS have the version of Kubernetes in their name, and give an image's release. */
+function newest(parameter: unknown): string {
+  const [, version] = /optimized-ami\/([\d.]+)\//.exec(String(parameter)) ?? [];
+  return version === undefined ? '' : `${version}.2-20260714`;
+}
 
 /** What some kinds have beside their inputs, an id and an ARN. */
 const special: Readonly<Record<string, (called: string, given: Outputs) => Outputs>> = {
@@ -116,7 +128,8 @@ const special: Readonly<Record<string, (called: string, given: Outputs) => Outpu
     arn: `arn:aws:cloudfront::${account}:distribution/E111111ABCDEF8`,
   }),
   'awsx:ec2:Vpc': (called, inputs) => {
-    const zones = Number(inputs.numberOfAvailabilityZones ?? 2);
+    const { availabilityZoneNames: names, numberOfAvailabilityZones } = inputs;
+    const zones = Array.isArray(names) ? names.length : Number(numberOfAvailabilityZones ?? 2);
     const each = (kind: string) => Array.from({ length: zones }, (_, at) => `${called}-${kind}-${at + 1}`);
     return {
       vpcId: `${called}-vpc`,

@@ -68,7 +68,7 @@ export async function makePlan(environment: string, root: string, sources: PlanS
   const { resources } = await record(
     async () => {
       const program = await sources.program();
-      program({ config, bundles: join(root, 'dist') });
+      await program({ config, bundles: join(root, 'dist') });
     },
     { project, environment },
   );

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -45,6 +45,13 @@ it('there is a bundle of every service of the cloud, and none of what runs from 
   expect(services).toEqual(expect.arrayContaining(['api', 'director', 'registrar', 'runner']));
   expect(services).toEqual(cloudServices(root));
   expect(services).not.toContain('local');
+});
+
+it('a bundle lies alone in its folder, which is what a builder of images is sent, readable by all', async () => {
+  for (const { service, file } of bundles) {
+    expect(await readdir(join(folder, 'one', service)), service).toEqual(['main.mjs']);
+    expect((await stat(file)).mode & 0o777, service).toBe(0o644);
+  }
 });
 
 it('npm run build makes the same bytes anew, wherever it is called, and says how large they are', async () => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { administratorRole } from '../../infra/components/cluster-access.ts';
 import { engineTools, haveGoTools, howToHaveGoTools } from '../support/go-tools.ts';
 import { type Engine, openEngine } from './engine.ts';
 import type { Change } from './stand-in-cloud.ts';
@@ -8,6 +9,8 @@ import { type StandInProviders, startStandInProviders } from './stand-in-provide
 
 const environment = 'dev';
 const repository = resolve(import.meta.dirname, '../..');
+/** What lets whoever runs the program in: who that is, infra/plan/mock-outputs.ts says. */
+const runnerEntry = `cluster-${administratorRole('arn:aws:iam::123456789012:user/plan')}`;
 
 /** Settings that are changed, with all that is in them. */
 const settings = ['tiers.gpu-t4.max=2', 'tiers.cpu.diskGb=300', 'api.max=3', 'api.predictionsPerMinute=1234'];
@@ -76,7 +79,7 @@ function suite(): void {
     const made = namesOf(providers.changes, 'create');
     const first = made.findIndex((name) => name.startsWith('in-cluster-models'));
 
-    const before = ['cluster-runner-policy', 'cluster-system-nodes', 'cluster-coredns'];
+    const before = [`${runnerEntry}-policy`, 'cluster-system-nodes', 'cluster-coredns'];
     for (const name of before) {
       expect(made, name).toContain(name);
       expect(made.indexOf(name), name).toBeLessThan(first);
@@ -134,7 +137,7 @@ function suite(): void {
     const changes = providers.changes.slice(before);
     const last = changes.findLastIndex(({ type }) => type.startsWith('kubernetes:'));
     const gone = namesOf(changes, 'delete');
-    for (const name of ['cluster-control-plane', 'cluster-runner', 'cluster-runner-policy']) {
+    for (const name of ['cluster-control-plane', runnerEntry, `${runnerEntry}-policy`]) {
       expect(gone, name).toContain(name);
       expect(gone.indexOf(name), name).toBeGreaterThan(last);
     }

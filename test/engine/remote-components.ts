@@ -62,7 +62,8 @@ function asJson(value: unknown): string {
 }
 
 function vpcChildren(inputs: Properties): readonly Child[] {
-  const zones = Number(inputs.numberOfAvailabilityZones ?? 3);
+  const names = asList(inputs.availabilityZoneNames).length;
+  const zones = names || Number(inputs.numberOfAvailabilityZones ?? 3);
   const strategy = asObject(inputs.natGateways).strategy ?? 'OnePerAz';
   const gateways = strategy === 'None' ? 0 : strategy === 'Single' ? 1 : zones;
   const subnets = asList(inputs.subnetSpecs).map((spec) => String(asObject(spec).type).toLowerCase());

@@ -74,7 +74,7 @@ describe('the configuration of a stack', () => {
   it('has ten lines for ten mistakes', () => {
     const source: ConfigSource = {
       ...prod({
-        network: { cidr: '172.20.0.0/16', zones: 3 },
+        network: { cidr: '172.20.0.0/16', nats: 3 },
         cluster: { endpointCidrs: ['everybody'], version: 1.36 },
         tiers: { 'gpu-t5': { max: 1 }, 'gpu-t4': { max: 1, min: 2 }, cpu: { max: -1 } },
         api: { min: 3, max: 1 },
@@ -85,7 +85,7 @@ describe('the configuration of a stack', () => {
     const lines = mistakesOf(source);
 
     expect(lines).toEqual([
-      '  network.zones is 3: there is no such setting',
+      '  network.nats is 3: there is no such setting',
       '  cluster.version is 1.36: takes a text, in quotes',
       '  cluster.endpointCidrs.0 is "everybody": takes a CIDR block such as 203.0.113.0/24',
       '  tiers.cpu.max is -1: takes at least 0',
@@ -146,6 +146,17 @@ describe('the configuration of a stack', () => {
       dev({ network: { cidr: '10.0.0.0/24' } }),
       'takes a block from /16 to /20',
     ],
+    [
+      'fewer zones than there are to be',
+      dev({ network: { zones: ['us-east-1a', 'us-east-1a'] } }),
+      'network.zones is ["us-east-1a","us-east-1a"]: takes 2 zones',
+    ],
+    [
+      'zones of another region',
+      dev({ network: { zones: ['us-east-1a', 'us-west-2b'] } }),
+      'takes zones of us-east-1, such as us-east-1a',
+    ],
+    ['a zone by its id', dev({ network: { zones: ['use1-az1', 'use1-az2'] } }), 'takes a zone such as'],
     ['a region without prices', { ...dev(), region: 'ap-south-1' }, 'takes a region whose prices'],
     ['no region', { ...dev(), region: undefined }, 'aws:region: takes a region whose prices'],
     ['some of the images', dev({ images: { api: `x@sha256:${'0'.repeat(64)}` } }), 'takes all three of'],
@@ -155,8 +166,24 @@ describe('the configuration of a stack', () => {
       dev({ cluster: { ...cluster, systemNodes: { instanceType: 't3.medium' } } }),
       'arm64',
     ],
+    [
+      'models without the internet where it is the way to the store',
+      dev({ network: { nat: 'none' }, models: { internet: false } }),
+      'models.internet is false: takes true with network.nat: none',
+    ],
+    [
+      'models without the internet where the store is not reached by the port of the api',
+      dev({ network: { nat: 'single' }, models: { internet: false } }),
+      'models.internet is false: takes true with an api without TLS',
+    ],
     ['a price of no SKU', dev({ prices: { t4: 5 } }), 'prices.t4: takes a SKU'],
   ])('refuses %s', (_, source, message) => {
     expect(mistakesOf(source).join('\n')).toContain(message);
+  });
+
+  it('takes models without the internet behind NAT, by which runners reach the store', () => {
+    const closed = prod({ network: { nat: 'single' }, models: { internet: false } });
+
+    expect(parseConfig(closed).models.internet).toBe(false);
   });
 });

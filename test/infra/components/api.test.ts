@@ -288,6 +288,27 @@ it('its role may use the stores and hand out logins; what starts it may fetch it
   ]);
 });
 
+it('its tasks start once they may do what they do first, and find their secrets’ texts', async () => {
+  const recording = await recordApi({ api: zone });
+
+  const { dependencies } = only(recording, 'awsx:ecs:FargateService');
+  const before = recording.resources.filter(({ urn }) => dependencies.includes(urn)).map(({ name }) => name);
+  expect(before).toEqual(
+    expect.arrayContaining([
+      'api-start-policy-api-start',
+      'jobs-use-api-task',
+      'outputs-read-write-api-task',
+      'registry-login-api-task',
+      'secrets-first-token-api-task',
+      'secrets-signing-key-api-task',
+      'table-items-api-task',
+      'secrets-signing-key-text',
+    ]),
+  );
+  const texts = ofType(recording, 'aws:secretsmanager/secretVersion:SecretVersion').map(({ urn }) => urn);
+  expect(texts.filter((urn) => !dependencies.includes(urn))).toEqual([]);
+});
+
 it('a protected api’s balancer refuses to be deleted', async () => {
   const recording = await recordApi({ api: zone, protection: { deletion: true } });
 

@@ -18,6 +18,9 @@ export function configOf(settings: Readonly<Record<string, unknown>> = {}): Stac
   });
 }
 
+/** Who runs the program. */
+export const runner = 'arn:aws:iam::123456789012:user/plan';
+
 /** What the capacity plane of a configuration is made of. */
 export async function recordCapacity(config: StackConfig, fleetUrl = 'https://mimeo.example.com') {
   const { project, environment, region, protection, logs } = config;
@@ -29,12 +32,14 @@ export async function recordCapacity(config: StackConfig, fleetUrl = 'https://mi
       const { Cluster } = await import('../../../infra/components/cluster.ts');
       const { GpuTier } = await import('../../../infra/components/gpu-tier.ts');
       const { InCluster } = await import('../../../infra/components/in-cluster.ts');
+      const { zonesOf } = await import('../../../infra/components/zones.ts');
       const identity = { project, environment, region };
+      const zones = await zonesOf(config.network, {});
       const opts = { providers: { aws: new aws.Provider('aws', { region: 'us-east-1' }) } };
-      const network = new Network('network', { identity, logs, settings: config.network }, opts);
+      const network = new Network('network', { identity, logs, zones, settings: config.network }, opts);
       const cluster = new Cluster(
         'cluster',
-        { identity, network, logs, isProtected: protection.deletion, settings: config.cluster },
+        { identity, network, logs, isProtected: protection.deletion, runner, settings: config.cluster },
         opts,
       );
       const tiers = config.tiers.map(

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { configOf, Resources, recordCapacity } from './capacity.ts';
+import { administratorRole } from '../../../infra/components/cluster-access.ts';
+import { configOf, Resources, recordCapacity, runner } from './capacity.ts';
 
 const platform = 'arn:aws:iam::123456789012:role/platform';
 let dev: Resources;
@@ -64,7 +65,7 @@ describe('administrators', () => {
       .ofType('aws:eks/accessEntry:AccessEntry')
       .map(({ inputs }) => inputs.principalArn);
 
-    expect(principals.toSorted()).toEqual([platform, 'arn:aws:iam::123456789012:user/plan']);
+    expect(principals.toSorted()).toEqual([platform, runner]);
     const policies = prod.ofType('aws:eks/accessPolicyAssociation:AccessPolicyAssociation');
     expect(policies.map(({ inputs }) => inputs.policyArn)).toEqual(
       principals.map(() => 'arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy'),
@@ -90,6 +91,23 @@ describe('add-ons', () => {
     // CoreDNS would wait for its policies, and they for it.
     expect(dev.behind('cluster-system-egress')).not.toContain('cluster-coredns');
     expect(dev.named('cluster-system-egress').provider).toContain('cluster-admission');
+  });
+});
+
+describe('another Kubernetes', () => {
+  it('comes to the control plane, its machines and its add-ons, each in the newest release for it', async () => {
+    const config = configOf({ cluster: { endpointCidrs: ['203.0.113.7/32'], version: '1.35' } });
+    const newer = new Resources((await recordCapacity(config)).resources);
+
+    const groups = newer.ofType('aws:eks/nodeGroup:NodeGroup');
+    expect(groups.map(({ inputs }) => [inputs.version, inputs.releaseVersion])).toEqual(
+      groups.map(() => ['1.35', '1.35.2-20260714']),
+    );
+    expect(groups.length).toBeGreaterThan(2);
+    expect(newer.ofType('aws:eks/cluster:Cluster')[0]?.inputs.version).toBe('1.35');
+    for (const { name, inputs } of newer.ofType('aws:eks/addon:Addon')) {
+      expect(inputs.addonVersion, name).toMatch(/^v\d/);
+    }
   });
 });
 
@@ -134,8 +152,8 @@ describe('the provider of Kubernetes', () => {
   it('waits for access, add-ons and machines, and lets go of a cluster that is gone', () => {
     expect(dev.behind('cluster-kubernetes')).toEqual(
       expect.arrayContaining([
-        'cluster-runner',
-        'cluster-runner-policy',
+        `cluster-${administratorRole(runner)}`,
+        `cluster-${administratorRole(runner)}-policy`,
         'cluster-coredns',
         'cluster-vpc-cni',
         'cluster-eks-pod-identity-agent',

@@ -257,6 +257,9 @@ describe('pushes', () => {
       maximumRetryAttempts: 2,
       destinationConfig: { onFailure: { destination: arn } },
     });
+    // Lambda refuses the destination of a function that may not send to it yet.
+    const { dependencies } = stack.named('registrar-function-calls');
+    expect(dependencies).toContain(stack.named('registrar-dead-send-registrar-function-role').urn);
     expect(statementsOf(stack.named('registrar-dead-policy'))).toContainEqual({
       Effect: 'Allow',
       Principal: { Service: 'events.amazonaws.com' },

@@ -15,7 +15,12 @@ beforeAll(async () => {
   );
   resources = new Resources(recording.resources);
   result = recording.result;
-  const plain = configOf({ tiers: { cpu: { max: 1 } }, models: { internet: false } });
+  const plain = configOf({
+    network: { nat: 'single' },
+    tiers: { cpu: { max: 1 } },
+    api: { domain: 'mimeo.example.com', hostedZoneId: 'Z0123456789ABC' },
+    models: { internet: false },
+  });
   withoutInternet = new Resources((await recordCapacity(plain)).resources);
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { record } from '../../../infra/plan/record.ts';
 import { configOf, Resources, recordCapacity } from './capacity.ts';
 
 async function networkOf(network: Readonly<Record<string, unknown>>) {
@@ -12,7 +13,7 @@ describe('without NAT', () => {
     const { network, vpc } = await networkOf({ nat: 'none' });
 
     expect(vpc).toMatchObject({
-      numberOfAvailabilityZones: 2,
+      availabilityZoneNames: ['us-east-1a', 'us-east-1b'],
       natGateways: { strategy: 'None' },
       subnetSpecs: [
         { type: 'Public', tags: { 'kubernetes.io/role/elb': '1' } },
@@ -33,7 +34,7 @@ describe.each([
     const { network, vpc } = await networkOf({ nat, availabilityZones: 3 });
 
     expect(vpc).toMatchObject({
-      numberOfAvailabilityZones: 3,
+      availabilityZoneNames: ['us-east-1a', 'us-east-1b', 'us-east-1c'],
       natGateways: { strategy },
       subnetSpecs: [
         { type: 'Public' },
@@ -44,6 +45,47 @@ describe.each([
     expect(network.nodeSubnetIds).toEqual([1, 2, 3].map((zone) => `network-vpc-private-${zone}`));
     expect(network.storeSubnetIds).toEqual(network.nodeSubnetIds);
     expect(network.egressCidrs).toContain('198.51.100.1/32');
+  });
+});
+
+describe('zones', () => {
+  async function zones(network: Readonly<Record<string, unknown>>, names: readonly string[]) {
+    const asked: unknown[] = [];
+    const { result } = await record(
+      async () => {
+        const { zonesOf } = await import('../../../infra/components/zones.ts');
+        return await zonesOf(configOf({ network }).network, {});
+      },
+      {
+        project: 'mimeo',
+        environment: 'dev',
+        call: ({ inputs }) => {
+          asked.push(inputs.excludeZoneIds);
+          return { ...inputs, names };
+        },
+      },
+    );
+    return { result, asked };
+  }
+
+  it('are the first ones that EKS takes, whose names differ between accounts', async () => {
+    const { result, asked } = await zones({}, ['us-east-1d', 'us-east-1b', 'us-east-1c']);
+
+    expect(result).toEqual(['us-east-1b', 'us-east-1c']);
+    expect(asked).toEqual([expect.arrayContaining(['use1-az3'])]);
+  });
+
+  it('are those that are named, and AWS is not asked', async () => {
+    const named = ['us-east-1c', 'us-east-1f'];
+
+    expect(await zones({ zones: named }, [])).toEqual({ result: named, asked: [] });
+    expect((await networkOf({ zones: named })).vpc.availabilityZoneNames).toEqual(named);
+  });
+
+  it('are too few in some regions, which is said', async () => {
+    await expect(zones({ availabilityZones: 3 }, ['us-west-1a', 'us-west-1c'])).rejects.toThrow(
+      'network.availabilityZones is 3: this region has 2 that EKS takes (us-west-1a, us-west-1c)',
+    );
   });
 });
 

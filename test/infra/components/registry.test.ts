@@ -1,3 +1,4 @@
+import { isAbsolute, join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import type { StackConfig } from '../../../infra/config.ts';
 import { streamKeyOf } from '../../../services/core/signing-keys.ts';
@@ -124,12 +125,37 @@ it('others are built from the checkout, each for where it runs, into repositorie
   expect(recording.result.api).toMatch(/\/mimeo-test-services\/api@sha256:[0-9a-f]{64}$/);
   for (const { inputs } of ofType(recording, 'aws:ecr/repository:Repository')) {
     expect(inputs).toMatchObject({
-      imageTagMutability: 'IMMUTABLE',
+      imageTagMutability: 'IMMUTABLE_WITH_EXCLUSION',
+      imageTagMutabilityExclusionFilters: [{ filter: 'content-*', filterType: 'WILDCARD' }],
       imageScanningConfiguration: { scanOnPush: true },
       encryptionConfigurations: [{ encryptionType: 'AES256' }],
     });
     expect(String(inputs.name).startsWith('mimeo-test/')).toBe(false);
   }
+});
+
+it('an image is built of its own bundle, by paths that are the same in every checkout', async () => {
+  const recording = await recordImages({});
+
+  const root = resolve(import.meta.dirname, '../../..');
+  for (const { inputs } of ofType(recording, 'awsx:ecr:Image')) {
+    const { context, dockerfile, target, imageTag } = inputs;
+    expect(isAbsolute(String(context)) || isAbsolute(String(dockerfile))).toBe(false);
+    expect(resolve(String(context))).toBe(join(root, 'dist', String(target)));
+    expect(resolve(String(dockerfile))).toBe(join(root, 'Dockerfile'));
+    expect(imageTag).toMatch(/^content-[0-9a-f]{16}$/);
+  }
+});
+
+it('an image stays in its repository when another takes its place', async () => {
+  const { retainImage } = await import('../../../infra/components/service-images.ts');
+  const transformed = async (type: string) =>
+    await retainImage({ custom: true, type, name: 'image', props: {}, opts: { protect: true } });
+
+  expect(await transformed('docker-build:index:Image')).toMatchObject({
+    opts: { retainOnDelete: true, protect: true },
+  });
+  expect(await transformed('aws:ecr/repository:Repository')).toBeUndefined();
 });
 
 it('the signing key keeps its first text; the first token is put by the api, and a command prints it', async () => {
