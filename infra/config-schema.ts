@@ -157,6 +157,16 @@ export const settingsSchema = z.strictObject({
       maxInstances: positive.default(20),
     })
     .prefault({}),
+  functions: z
+    .strictObject({
+      /**
+       * Whether each function has as many calls set aside as it may have at a time. Lambda refuses that in an account
+       * whose quota of concurrent executions is small: a new one may have 10 or 50. Without it a function is bounded by
+       * what calls it: one call a shard of the table, and a number of calls for each queue.
+       */
+      reserveConcurrency: z.boolean().default(true),
+    })
+    .prefault({}),
   logs: z
     .strictObject({
       /** Days, as CloudWatch takes them. */
