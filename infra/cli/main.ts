@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { bundleServices } from '../../build/bundles.ts';
+import type { StackConfig } from '../config.ts';
 import { lookAtAccount } from './account.ts';
 import { takeDown } from './down.ts';
 import { lookAtMachine, runProgram } from './machine.ts';
@@ -90,7 +91,7 @@ async function perform(
     say(`Nothing was changed.${looked.config ? ' --force goes on all the same.' : ''}`);
     return exitCodes.failure;
   }
-  if (verb === 'down') return await down(environment, looked.config.region, args, options);
+  if (verb === 'down') return await down(looked.config, args, options);
   if (!(await hasStack(folder, environment, runProgram))) {
     const made = await pulumi(folder, ['stack', 'init', environment]);
     if (made !== 0) return made;
@@ -107,8 +108,7 @@ async function perform(
 }
 
 async function down(
-  environment: string,
-  region: string,
+  { environment, region, protection }: StackConfig,
   args: readonly string[],
   options: Options,
 ): Promise<number> {
@@ -122,6 +122,7 @@ async function down(
     region,
     environment,
     state,
+    isProtected: protection.deletion,
     run: runProgram,
     say,
     confirm: () => confirm(environment, options.yes === true),
