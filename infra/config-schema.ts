@@ -53,7 +53,10 @@ const clusterSchema = z.strictObject({
 const tierSchema = z.strictObject({
   /** Of equal shape: the autoscaler goes by the first. @default what suits the SKU where the region sells it */
   instanceTypes: z.array(z.string()).min(1).optional(),
-  /** Machines at least. Above 0 they cost whether or not anybody calls. */
+  /**
+   * Machines at least. Above 0 they cost whether or not anybody calls. EKS refuses a min above what a group has at the
+   * time: before it is raised, the autoscaling group's desired capacity is.
+   */
   min: natural.default(0),
   /** Machines at most. */
   max: natural,

@@ -101,6 +101,9 @@ async function perform(
     verb,
     '--stack',
     environment,
+    // How many machines a group has is the autoscaler's to say. Whatever changes of a group's size, its min say, is sent
+    // with the number that the state holds, so that an old one would end machines at work.
+    '--refresh',
     ...(policies ? ['--policy-pack', 'policies'] : []),
     ...(options.yes ? ['--yes'] : []),
     ...args,
