@@ -1,4 +1,5 @@
 import { defaultHardware } from '../services/core/hardware.ts';
+import { autoscalerReleases } from './aws/kubernetes-versions.ts';
 import { findInstanceType, instanceTypesOf, pricedRegions } from './aws/prices.ts';
 import type { Settings, TierSettings } from './config-schema.ts';
 import { standingMonthlyUsd } from './standing-cost.ts';
@@ -37,6 +38,10 @@ export function mistakesBetween(
       api.memory,
       `Fargate has no task of ${api.cpu} CPU units with so many MiB; 512 goes with 256`,
     );
+  }
+  if (!(cluster.version in autoscalerReleases)) {
+    const rule = `takes one of ${Object.keys(autoscalerReleases).join(', ')}`;
+    mistake('cluster.version', cluster.version, rule);
   }
   const { systemNodes } = cluster;
   if (systemNodes.max < systemNodes.min) {

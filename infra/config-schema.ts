@@ -142,8 +142,11 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   registry: z
     .strictObject({
-      /** Images of a repository that are kept. */
-      keepImages: positive.default(50),
+      /**
+       * Images of a repository that are kept, the newest. It looks at no use: versions whose images go can start no
+       * more. @default all
+       */
+      keepImages: positive.optional(),
       /** Whether the account's repositories share layers. It holds for the whole account and region. */
       shareLayers: z.boolean().default(false),
     })
@@ -194,8 +197,11 @@ export const settingsSchema = z.strictObject({
       alertEmails: z.array(email).default([]),
       /** Whether GPU tiers may start nothing more once a month's budget is spent. */
       stopAtBudget: z.boolean().default(false),
-      /** Whether AWS looks for unusual costs. */
-      anomalyDetection: z.boolean().default(true),
+      /**
+       * Whether AWS looks for unusual costs of this stack and mails of them. Only the management account of an
+       * organization, or an account outside of one, may have that by tag.
+       */
+      anomalyDetection: z.boolean().default(false),
       /** Accounts of AWS activate tags for bills once; only one stack of an account may. */
       activateCostTags: z.boolean().default(false),
     })

@@ -30,8 +30,8 @@ export interface StackOutputs {
   readonly kubeconfig: pulumi.Output<string>;
   /** Where models' images lie: REGISTRY/PREFIX. */
   readonly registry: pulumi.Output<string>;
-  /** Of CloudWatch; undefined where there is none. */
-  readonly dashboard: pulumi.Output<string> | undefined;
+  /** Of CloudWatch; or that there is none, because Pulumi warns of an output that is not there at each run. */
+  readonly dashboard: pulumi.Output<string>;
   /** For the operator's commands (`npx mimeo ledger`, `dlq`, `accounts`). */
   readonly table: pulumi.Output<string>;
   readonly queuePrefix: string;
@@ -71,7 +71,7 @@ export function createStack({ config, bundles }: StackInputs): StackOutputs {
     opts,
   );
   const channel = new Channel('channel', { identity, network, settings: config.channel }, opts);
-  const secrets = new Secrets('secrets', { identity }, opts);
+  const secrets = new Secrets('secrets', { identity, isProtected: protection.deletion }, opts);
   const registry = new Registry('registry', { identity, settings: config.registry }, opts);
   const images = new ServiceImages('images', { identity, settings: config.images }, opts);
 
@@ -130,7 +130,7 @@ export function createStack({ config, bundles }: StackInputs): StackOutputs {
     firstToken: secrets.firstTokenCommand,
     kubeconfig: cluster.kubeconfigCommand,
     registry: registry.address,
-    dashboard: observability.dashboardUrl,
+    dashboard: observability.dashboardUrl ?? pulumi.output('none: observability.dashboard is off'),
     table: table.name,
     queuePrefix: jobs.prefix,
     deadLetterArn: jobs.deadLetterArn,

@@ -6,7 +6,10 @@ import { findViolations, type Source } from './import-rules.ts';
 const root = join(import.meta.dirname, '..');
 
 function allSources(): Source[] {
-  return globSync('{services,infra,policies}/**/*.{ts,tsx}', { cwd: root, exclude: (name) => name === 'node_modules' })
+  return globSync('{services,infra,policies}/**/*.{ts,tsx}', {
+    cwd: root,
+    exclude: (name) => name === 'node_modules',
+  })
     .filter((path) => !path.includes('node_modules'))
     .map((path) => ({
       path: path.split(sep).join('/'),
@@ -38,7 +41,11 @@ test.each([
   ['services/ports/table/sqlite.ts', "import { x } from '../../api/app.ts';", 'an adapter imports only'],
   ['services/ports/table/sqlite.ts', "import { x } from '../queue/sqlite.ts';", 'an adapter imports only'],
   ['services/data/jobs.ts', "import { x } from '../api/app.ts';", 'services/data imports only'],
-  ['infra/components/api.ts', "import { x } from '../../services/api/app.ts';", 'the stack knows of services only'],
+  [
+    'infra/components/api.ts',
+    "import { x } from '../../services/api/app.ts';",
+    'the stack knows of services only',
+  ],
   ['policies/pack.ts', "import { x } from '../services/data/jobs.ts';", 'the stack knows of services only'],
   ['services/data/jobs.ts', "import { x } from '../ports/table/sqlite.ts';", 'services/data imports only'],
   ['services/api/app.ts', "import { x } from '../ports/table/sqlite.ts';", 'only main.ts and services/local'],

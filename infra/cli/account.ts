@@ -10,18 +10,26 @@ import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 export interface Account {
   /** Who; or why AWS does not say. */
   readonly identity: { readonly account: string; readonly arn: string } | { readonly problem: string };
-  /** vCPUs by the quota's code; or why one cannot be read. */
+  /** Values by the quota's code; or why one cannot be read. */
   readonly quotas: Readonly<Record<string, number | { readonly problem: string }>>;
 }
 
+/** What Service Quotas knows a quota by. */
+export interface QuotaKey {
+  /** Such as ec2. */
+  readonly service: string;
+  /** Such as L-DB2E81BA. */
+  readonly code: string;
+}
+
 /** Asks AWS in the stack's region, by the credentials that Pulumi will use. Never throws. */
-export async function lookAtAccount(region: string, codes: readonly string[]): Promise<Account> {
+export async function lookAtAccount(region: string, wanted: readonly QuotaKey[]): Promise<Account> {
   const sts = new STSClient({ region, maxAttempts: 2 });
   const serviceQuotas = new ServiceQuotasClient({ region, maxAttempts: 2 });
   try {
     const { Account = '', Arn = '' } = await sts.send(new GetCallerIdentityCommand({}));
     const values = await Promise.all(
-      codes.map(async (code) => [code, await quotaOf(serviceQuotas, code).catch(problemOf)] as const),
+      wanted.map(async (key) => [key.code, await quotaOf(serviceQuotas, key).catch(problemOf)] as const),
     );
     return { identity: { account: Account, arn: Arn }, quotas: Object.fromEntries(values) };
   } catch (error) {
@@ -33,8 +41,8 @@ export async function lookAtAccount(region: string, codes: readonly string[]): P
 }
 
 /** An account that never asked for another value has the default one. */
-async function quotaOf(client: ServiceQuotasClient, QuotaCode: string): Promise<number> {
-  const input = { ServiceCode: 'ec2', QuotaCode };
+async function quotaOf(client: ServiceQuotasClient, { service, code }: QuotaKey): Promise<number> {
+  const input = { ServiceCode: service, QuotaCode: code };
   const { Quota } = await client.send(new GetServiceQuotaCommand(input)).catch((error: unknown) => {
     if (error instanceof NoSuchResourceException) {
       return client.send(new GetAWSDefaultServiceQuotaCommand(input));

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
@@ -9,6 +8,7 @@ import type { StackConfig } from '../config.ts';
 import { lookAtAccount } from './account.ts';
 import { takeDown } from './down.ts';
 import { lookAtMachine, runProgram } from './machine.ts';
+import { policyPackRun } from './policy-pack.ts';
 import { checkLines, type Preflight, preflight, readConfigFrom } from './preflight.ts';
 import { hasStack, readStackState } from './stack-state.ts';
 
@@ -96,18 +96,11 @@ async function perform(
     const made = await pulumi(folder, ['stack', 'init', environment]);
     if (made !== 0) return made;
   }
-  const policies = options.policies && existsSync(join(folder, 'policies'));
-  return await pulumi(folder, [
-    verb,
-    '--stack',
-    environment,
-    // How many machines a group has is the autoscaler's to say. Whatever changes of a group's size, its min say, is sent
-    // with the number that the state holds, so that an old one would end machines at work.
-    '--refresh',
-    ...(policies ? ['--policy-pack', 'policies'] : []),
-    ...(options.yes ? ['--yes'] : []),
-    ...args,
-  ]);
+  const policies = options.policies ? policyPackRun(folder, process.env) : { args: [], env: {} };
+  const words = [verb, '--stack', environment, ...policies.args, ...(options.yes ? ['--yes'] : [])];
+  // How many machines a group has is the autoscaler's to say. Whatever changes of a group's size, its max say, is sent
+  // with the number that the state holds, so that an old one would end machines at work.
+  return await pulumi(folder, [...words, '--refresh', ...args], policies.env);
 }
 
 async function down(

@@ -1,6 +1,6 @@
 import { ConfigError, type StackConfig } from '../config.ts';
 import { ConfigFileError, readStackConfig } from '../plan/read-config.ts';
-import type { Account } from './account.ts';
+import type { Account, QuotaKey } from './account.ts';
 import { isAtLeast, type Machine } from './machine.ts';
 import { type QuotaNeed, quotasNeeded } from './quotas.ts';
 
@@ -24,7 +24,7 @@ const leastNode = '22.18';
 export interface Surroundings {
   readonly config: () => StackConfig;
   readonly machine: () => Promise<Machine>;
-  readonly account: (region: string, codes: readonly string[]) => Promise<Account>;
+  readonly account: (region: string, quotas: readonly QuotaKey[]) => Promise<Account>;
   /** Bundles the services as the program does. @returns how many there are */
   readonly bundle: () => Promise<number>;
   /** Of the process: AWS_REGION and the like. */
@@ -55,12 +55,7 @@ export async function preflight(
   const needs = config && !forDown ? quotasNeeded(config) : [];
   const [machine, account, bundles] = await Promise.all([
     around.machine(),
-    config
-      ? around.account(
-          config.region,
-          needs.map(({ code }) => code),
-        )
-      : undefined,
+    config ? around.account(config.region, needs) : undefined,
     forDown ? undefined : checkBundles(around),
   ]);
   const checks: Check[] = [check, ...machineChecks(machine)];
@@ -169,20 +164,20 @@ function regionCheck({ region, environment }: StackConfig, env: NodeJS.ProcessEn
 function quotaCheck(need: QuotaNeed, { quotas }: Account, region: string): Check {
   const name = 'quota';
   const value = quotas[need.code];
-  const wanted = `${need.wantedBy.join(', ')} at most`;
+  const wanted = `${need.wantedBy}: ${need.amount}`;
   if (typeof value !== 'number') {
     const why = value?.problem ?? 'no answer';
     return {
       name,
       level: 'warn',
-      found: `"${need.name}" cannot be read (${why}); ${wanted}: ${need.vcpus} vCPUs`,
+      found: `"${need.name}" cannot be read (${why}); ${wanted} ${need.unit}`,
       mend: 'allow servicequotas:GetServiceQuota, or look in the console',
     };
   }
-  const found = `"${need.name}" is ${value} vCPUs in ${region}; ${wanted}: ${need.vcpus}`;
-  if (value >= need.vcpus) return { name, level: 'ok', found };
-  const mend = `aws service-quotas request-service-quota-increase --region ${region} --service-code ec2 --quota-code ${need.code} --desired-value ${need.vcpus}`;
-  return { name, level: value < need.leastVcpus ? 'fail' : 'warn', found, mend };
+  const found = `"${need.name}" is ${value} ${need.unit} in ${region}; ${wanted}`;
+  if (value >= need.amount) return { name, level: 'ok', found };
+  const mend = `aws service-quotas request-service-quota-increase --region ${region} --service-code ${need.service} --quota-code ${need.code} --desired-value ${need.askFor}`;
+  return { name, level: value < need.least ? 'fail' : 'warn', found, mend };
 }
 
 function imagesCheck({ images, environment }: StackConfig, { docker }: Machine): Check {

@@ -1,17 +1,21 @@
 import { findInstanceType } from '../aws/prices.ts';
+import { keptUnreserved, reservedConcurrency } from '../components/reserved-concurrency.ts';
 import type { StackConfig } from '../config.ts';
+import type { QuotaKey } from './account.ts';
 
-/** One of EC2's limits on virtual CPUs, and what this environment would want of it. */
-export interface QuotaNeed {
-  /** Such as L-DB2E81BA. */
-  readonly code: string;
+/** One of AWS's limits, and what this environment would want of it. */
+export interface QuotaNeed extends QuotaKey {
   readonly name: string;
-  /** vCPUs with every tier at its max. */
-  readonly vcpus: number;
-  /** vCPUs of the largest single machine: with fewer, a tier can start nothing. */
-  readonly leastVcpus: number;
-  /** SKUs whose tiers draw on it, and `system nodes`. */
-  readonly wantedBy: readonly string[];
+  /** What it counts, such as vCPUs. */
+  readonly unit: string;
+  /** With everything at its max. */
+  readonly amount: number;
+  /** With less, something cannot work at all. */
+  readonly least: number;
+  /** What AWS is asked for where there is less than `amount`. */
+  readonly askFor: number;
+  /** Who wants how much, such as `gpu-t4 at most`. */
+  readonly wantedBy: string;
 }
 
 interface Quota {
@@ -37,7 +41,31 @@ function quota(code: string, name: string, family: RegExp, capacity: Quota['capa
 }
 
 /** What an environment wants of each limit; those that it does not draw on are left out. */
-export function quotasNeeded({ tiers, cluster }: StackConfig): readonly QuotaNeed[] {
+export function quotasNeeded(config: StackConfig): readonly QuotaNeed[] {
+  return [...machineQuotas(config), functionQuota()];
+}
+
+/** What AWS grants as a matter of course, and a request below it is refused. New accounts begin with 10. */
+const usualConcurrency = 1000;
+
+/** Source: Lambda, "Lambda quotas", and Service Quotas (read 2026-11-21). */
+function functionQuota(): QuotaNeed {
+  const reserved = Object.values(reservedConcurrency).reduce((sum, calls) => sum + calls, 0);
+  const amount = reserved + keptUnreserved;
+  return {
+    service: 'lambda',
+    code: 'L-B99A9384',
+    name: 'Concurrent executions',
+    unit: 'calls at a time',
+    amount,
+    // Lambda refuses to make a function whose reservation there is no room for.
+    least: amount,
+    askFor: Math.max(amount, usualConcurrency),
+    wantedBy: `functions reserve ${reserved}, and AWS keeps ${keptUnreserved} for others`,
+  };
+}
+
+function machineQuotas({ tiers, cluster }: StackConfig): readonly QuotaNeed[] {
   const { instanceType, max } = cluster.systemNodes;
   const groups = [
     { name: 'system nodes', instanceTypes: [instanceType], max, capacity: 'on-demand' },
@@ -48,13 +76,18 @@ export function quotasNeeded({ tiers, cluster }: StackConfig): readonly QuotaNee
       .filter((group) => group.capacity === capacity && family.test(group.instanceTypes[0] ?? ''))
       .map((group) => ({ ...group, each: findInstanceType(group.instanceTypes[0] ?? '')?.vcpus ?? 0 }));
     if (drawing.length === 0) return [];
+    const amount = drawing.reduce((sum, group) => sum + group.max * group.each, 0);
     return [
       {
+        service: 'ec2',
         code,
         name,
-        vcpus: drawing.reduce((sum, group) => sum + group.max * group.each, 0),
-        leastVcpus: Math.max(...drawing.map(({ each }) => each)),
-        wantedBy: drawing.map((group) => group.name),
+        unit: 'vCPUs',
+        amount,
+        // Of the largest single machine: with fewer, a tier can start nothing.
+        least: Math.max(...drawing.map(({ each }) => each)),
+        askFor: amount,
+        wantedBy: `${drawing.map((group) => group.name).join(', ')} at most`,
       },
     ];
   });

@@ -17,6 +17,7 @@ import type { Network } from './network.ts';
 import { PrivateName } from './private-name.ts';
 import { loginRoleName } from './registry.ts';
 import { createStartRole, tasksOfEcs } from './start-role.ts';
+import { leaveTaskCountToScaling } from './task-count.ts';
 
 /** Linux user of the image, and its group. */
 const user = '1000:1000';
@@ -96,7 +97,7 @@ export class Api extends Component {
     const { network, cluster, channel } = this.#args;
     const group = new aws.ec2.SecurityGroup(
       this.childName('tasks'),
-      { vpcId: network.vpcId, description: "The api's tasks" },
+      { vpcId: network.vpcId, description: 'Tasks of the api' },
       this.child(),
     );
     const calls = (role: string, from: pulumi.Output<string>, description: string) =>
@@ -128,7 +129,7 @@ export class Api extends Component {
       cidrIpv4: '0.0.0.0/0',
       fromPort: 443,
       toPort: 443,
-      description: "AWS's services and the cluster's public keys",
+      description: 'Services of AWS and the public keys of the cluster',
     });
     may('to-channel', {
       securityGroupId: group.id,
@@ -202,7 +203,7 @@ export class Api extends Component {
           containers: { api: this.#container(logs) },
         },
       },
-      this.child({ dependsOn: [this.#balancer.balancer] }),
+      this.child({ dependsOn: [this.#balancer.balancer], ...leaveTaskCountToScaling() }),
     );
   }
 

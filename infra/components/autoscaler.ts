@@ -1,6 +1,7 @@
 import * as aws from '@pulumi/aws';
 import * as k8s from '@pulumi/kubernetes';
 import type * as pulumi from '@pulumi/pulumi';
+import { autoscalerReleases } from '../aws/kubernetes-versions.ts';
 import { physicalName } from '../names.ts';
 import { autoscalerRules } from './autoscaler-rules.ts';
 import type { Cluster } from './cluster.ts';
@@ -20,13 +21,6 @@ export interface AutoscalerArgs {
   /** What stands before its objects: the namespaces that they are in. */
   readonly after: readonly pulumi.Resource[];
 }
-
-/** The newest release of each minor version. Source: kubernetes/autoscaler, releases, read 2026-11-21. */
-const releases: Readonly<Record<string, string>> = {
-  '1.34': 'v1.34.3',
-  '1.35': 'v1.35.2',
-  '1.36': 'v1.36.1',
-};
 
 const account = 'cluster-autoscaler';
 
@@ -173,7 +167,7 @@ export class Autoscaler extends Component {
               containers: [
                 {
                   name: 'autoscaler',
-                  image: `registry.k8s.io/autoscaling/cluster-autoscaler:${releases[version] ?? `v${version}.0`}`,
+                  image: `registry.k8s.io/autoscaling/cluster-autoscaler:${releaseFor(version)}`,
                   command: ['./cluster-autoscaler'],
                   args: [
                     '--cloud-provider=aws',
@@ -212,4 +206,10 @@ export class Autoscaler extends Component {
   #called(name: string): { name: string; namespace: string } {
     return { name, namespace: this.#args.namespace };
   }
+}
+
+function releaseFor(version: string): string {
+  const release = autoscalerReleases[version];
+  if (release === undefined) throw new Error(`No autoscaler is known for Kubernetes ${version}`);
+  return release;
 }

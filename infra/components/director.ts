@@ -140,7 +140,8 @@ export class Director extends Component {
       {
         metadata: { name: 'director', namespace: systemNamespace, labels },
         spec: {
-          replicas: 1,
+          // None before it can run models as pods: so far it runs them as processes of its own machine.
+          replicas: 0,
           // Two that decide would undo each other's work.
           strategy: { type: 'Recreate' },
           selector: { matchLabels: labels },

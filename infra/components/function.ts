@@ -7,22 +7,8 @@ import { physicalName } from '../names.ts';
 import { Component, type StackIdentity } from './component.ts';
 import type { ServiceEnvironment } from './environment.ts';
 import { type Grantee, grant, serviceRole } from './grant.ts';
+import { reservedConcurrency } from './reserved-concurrency.ts';
 import type { ServiceQueue } from './service-queue.ts';
-
-/**
- * Calls at a time: as many are kept for a function, and it never has more. AWS keeps 100 of an account for functions that
- * reserve none, so the account's quota of concurrent executions (1000; new accounts may have 10) has to be 100 above the
- * sum of these. Source: Lambda, "Configuring reserved concurrency for a function".
- */
-export const reservedConcurrency = {
-  // One call a shard of the table at a time.
-  metering: 20,
-  // The same, and as many calls by its queue.
-  webhooks: 40,
-  registrar: 5,
-  // A round, and the day's look at the ledger beside it: rounds never meet, so neither waits for the other.
-  sweeper: 2,
-} as const;
 
 /** What all functions of a stack are given. */
 export interface FunctionContext {

@@ -86,7 +86,7 @@ export class LoadBalancer extends Component {
     }
     for (let at = 0; at < gatewaysOf(config.network); at += 1) {
       const cidr = network.egressCidrs.apply((cidrs: readonly string[]) => cidrs[at] ?? '');
-      allow(`from-cluster-${at}`, cidr, port, "The cluster's own way out");
+      allow(`from-cluster-${at}`, cidr, port, 'The way out of the cluster');
     }
     return group.id;
   }

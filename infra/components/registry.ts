@@ -65,7 +65,7 @@ export class Registry extends Component {
         imageTagMutability: 'IMMUTABLE_WITH_EXCLUSION',
         imageTagMutabilityExclusionFilters: [{ filter: 'latest', filterType: 'WILDCARD' }],
         encryptionConfigurations: [{ encryptionType: 'AES256' }],
-        lifecyclePolicy: keepNewest(keepImages),
+        ...(keepImages !== undefined && { lifecyclePolicy: keepNewest(keepImages) }),
       },
       this.child(),
     );

@@ -12,11 +12,13 @@ const signingKeyBytes = 32;
 
 export interface SecretsArgs {
   readonly identity: StackIdentity;
+  /** Whether a removed secret can be had back for 30 days; else it goes, and frees its name, at once. */
+  readonly isProtected: boolean;
 }
 
 /**
- * The platform's own secrets: the key that signs, and the first token, which the api makes and puts here. Removed with
- * the stack at once: what the key has signed is short-lived, and the token's hash goes with the table.
+ * The platform's own secrets: the key that signs, what is derived of it, and the first token, which the api makes and
+ * puts here.
  */
 export class Secrets extends Component {
   public readonly signingKeyArn: pulumi.Output<string>;
@@ -29,12 +31,13 @@ export class Secrets extends Component {
   constructor(name: string, args: SecretsArgs, opts?: pulumi.ComponentResourceOptions) {
     super('Secrets', name, opts);
     const { project, environment, region } = args.identity;
+    const recoveryDays = args.isProtected ? 30 : 0;
     const signingKey = generateSecret(
       this.childName('signing-key'),
       {
         name: physicalName('secret', project, environment, 'signing-key'),
         description: 'Seals cursors and signs URLs and tokens of the fleet; 32 bytes in base64',
-        recoveryDays: 0,
+        recoveryDays,
         text: randomBytes(signingKeyBytes).toString('base64'),
       },
       this.child(),
@@ -44,7 +47,7 @@ export class Secrets extends Component {
       {
         name: physicalName('secret', project, environment, 'stream-key'),
         description: 'Signs URLs of streams; derived of the signing key',
-        recoveryWindowInDays: 0,
+        recoveryWindowInDays: recoveryDays,
       },
       this.child(),
     );
@@ -58,7 +61,7 @@ export class Secrets extends Component {
       {
         name: physicalName('secret', project, environment, 'first-token'),
         description: 'The first token, of the account admin; the api puts it here at its first start',
-        recoveryWindowInDays: 0,
+        recoveryWindowInDays: recoveryDays,
       },
       this.child(),
     );

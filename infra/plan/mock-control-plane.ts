@@ -46,6 +46,7 @@ export function controlPlaneOutputs(
       const arn = `arn:aws:secretsmanager:us-east-1:${account}:secret:${called}-AbCdEf`;
       return { id: arn, arn };
     },
+    'aws:route53/record:Record': (called) => ({ fqdn: called.replace(/\.$/, '') }),
     'aws:cloudfront/publicKey:PublicKey': () => ({ id: 'K2JCJMDEHXQW5F' }),
   };
 }

@@ -12,10 +12,22 @@ export function mockResource({
   id,
 }: runtime.MockResourceArgs): runtime.MockResourceResult {
   const given = inputs as Readonly<Record<string, unknown>>;
+  assertDescription(type, given.description);
   const called = text(given.name) ?? text(given.bucket) ?? text(given.clusterName) ?? name;
   const more = special[type]?.(called, given) ?? {};
   const arn = `arn:aws:${serviceOf(type)}:us-east-1:${account}:${called}`;
   return { id: id || text(more.id) || `${name}-id`, state: { ...given, name: called, arn, ...more } };
+}
+
+/** What EC2 takes of a group's or a rule's description. Source: EC2, CreateSecurityGroup, "GroupDescription". */
+const groupDescription = /^[a-zA-Z0-9. _\-:/()#,@[\]+=&;{}!$*]{0,255}$/;
+
+/** @throws Error where EC2 would refuse it */
+function assertDescription(type: string, description: unknown): void {
+  if (!/securityGroup(Ingress|Egress)?(Rule)?:/i.test(type) || description === undefined) return;
+  if (!groupDescription.test(String(description))) {
+    throw new Error(`EC2 takes no such description of a security group: ${String(description)}`);
+  }
 }
 
 /** Answers for a data source. */
@@ -74,6 +86,9 @@ const special: Readonly<Record<string, (called: string, given: Outputs) => Outpu
   'aws:lambda/function:Function': (called) => ({
     id: called,
     arn: `arn:aws:lambda:us-east-1:${account}:function:${called}`,
+  }),
+  'aws:lambda/eventSourceMapping:EventSourceMapping': () => ({
+    uuid: '00000000-0000-0000-0000-000000000000',
   }),
   'aws:elasticache/serverlessCache:ServerlessCache': (called) => ({
     id: called,

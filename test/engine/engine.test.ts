@@ -3,18 +3,32 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { engineTools, haveGoTools, howToHaveGoTools } from '../support/go-tools.ts';
 import { type Engine, openEngine } from './engine.ts';
+import type { Change } from './stand-in-cloud.ts';
 import { type StandInProviders, startStandInProviders } from './stand-in-providers.ts';
 
-/** A program of infra's form. For the platform itself: `resolve(import.meta.dirname, '../..')`. */
-const program = resolve(import.meta.dirname, 'program');
 const environment = 'dev';
+const repository = resolve(import.meta.dirname, '../..');
+
+/** Settings that are changed, with all that is in them. */
+const settings = ['tiers.gpu-t4.max=2', 'tiers.cpu.diskGb=300', 'api.max=3', 'api.predictionsPerMinute=1234'];
+const changedInPlace = [
+  // A new task definition.
+  'api-service',
+  'api-tasks-count',
+  'in-cluster-models-quota',
+  'in-cluster-models-quota-gpu-t4',
+  'tier-cpu-machine',
+  // A new version of their launch template.
+  'tier-cpu-nodes',
+  'tier-cpu-tag-resources-ephemeral-storage',
+  'tier-gpu-t4-nodes',
+];
 
 // vitest.config.ts leaves this file out where they are not there.
 if (!haveGoTools(engineTools)) throw new Error(howToHaveGoTools(engineTools));
 
 // Each starts the engine, which is in no hurry on a machine that is busy with other things.
-const timeout = 240_000;
-describe.sequential("Pulumi's engine runs the program", { timeout }, suite);
+describe.sequential("Pulumi's engine runs the whole platform", { timeout: 240_000 }, suite);
 
 function suite(): void {
   let providers: StandInProviders;
@@ -22,133 +36,141 @@ function suite(): void {
 
   beforeAll(async () => {
     providers = await startStandInProviders();
-    engine = await openEngine(program, providers.environment);
+    engine = await openEngine(repository, providers.environment);
     await engine.must('stack', 'init', environment);
+    // By digest, so that nothing is built by Docker.
+    await set(...['api', 'director', 'runner'].map((service) => `images.${service}=${imageOf(service)}`));
   });
   afterAll(async () => {
     providers?.stop();
     await engine?.remove();
   });
 
+  /** @param settings PATH=VALUE, without the project's name */
+  async function set(...settings: readonly string[]): Promise<void> {
+    const all = settings.flatMap((each) => ['--plaintext', `mimeo:${each}`]);
+    await engine.must('config', 'set-all', '-s', environment, '--path', ...all);
+  }
+
   it('previews it while nothing stands and no output is known', async () => {
     const said = await engine.must('preview', '-s', environment);
 
-    expect(said).toMatch(/\+ \d+ to create/);
-    expect(said).toContain('awsx:ec2:Vpc');
+    expect(said).toMatch(/\+ 2\d\d to create/);
+    expect(said).toMatch(/url +: \[unknown\]/);
+    expect(said.match(/^ +warning: .*$/gm)).toEqual([
+      expect.stringContaining('using pulumi-language-nodejs'),
+    ]);
     expect(providers.standing).toEqual([]);
   });
 
   it('makes everything in one go, awsx components with what is inside', async () => {
     await engine.must('up', '-s', environment, '--yes', '--skip-preview');
 
-    const types = providers.standing.map(({ type }) => type);
-    expect(types).toContain('aws:sqs/queue:Queue');
-    expect(types).toContain('aws:ec2/natGateway:NatGateway');
-    expect(types).toContain('kubernetes:core/v1:ConfigMap');
+    expect(providers.standing.length).toBeGreaterThan(150);
     expect(new Set(providers.changes.map(({ operation }) => operation))).toEqual(new Set(['create']));
+    const { inputs } = standing('api-service', 'aws:ecs/taskDefinition:TaskDefinition');
+    expect(String(inputs.containerDefinitions)).toContain(imageOf('api'));
   });
 
-  it('resolves outputs once things stand', async () => {
-    const outputs = JSON.parse(await engine.must('stack', 'output', '--json', '-s', environment)) as unknown;
+  it('makes nothing in the cluster before whoever runs this may, and before the rules for it hold', () => {
+    const made = namesOf(providers.changes, 'create');
+    const first = made.findIndex((name) => name.startsWith('in-cluster-models'));
+
+    const before = ['cluster-runner-policy', 'cluster-system-nodes', 'cluster-coredns'];
+    for (const name of before) {
+      expect(made, name).toContain(name);
+      expect(made.indexOf(name), name).toBeLessThan(first);
+    }
+  });
+
+  it('says where it stands', async () => {
+    const outputs: unknown = JSON.parse(await engine.must('stack', 'output', '--json', '-s', environment));
 
     expect(outputs).toMatchObject({
-      queueUrl: 'https://sqs.us-east-1.amazonaws.com/123456789012/mimeo-jobs',
-      namespace: 'mimeo-models',
-      account: '123456789012',
+      url: expect.stringMatching(/^http:\/\/mimeo-dev-\d+\.us-east-1\.elb\.amazonaws\.com$/),
+      kubeconfig: 'aws eks update-kubeconfig --region us-east-1 --name mimeo-dev',
+      table: 'mimeo-dev',
+      queuePrefix: 'mimeo-dev-jobs-',
     });
   });
 
   it('does nothing the second time', async () => {
     const before = providers.changes.length;
 
-    await engine.must('preview', '-s', environment, '--expect-no-changes');
-    await engine.must('up', '-s', environment, '--yes', '--expect-no-changes');
+    await engine.must('up', '-s', environment, '--yes', '--expect-no-changes', '--skip-preview');
 
     expect(providers.changes.slice(before)).toEqual([]);
   });
 
-  it('changes in place what a setting changes, and nothing else', async () => {
+  it('changes in place what settings change, and leaves what scales by itself as it has scaled', async () => {
     const before = providers.changes.length;
-    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:logs.retentionDays', '14');
+    providers.drift('tier-gpu-t4-nodes', { scalingConfig: { minSize: 0, maxSize: 1, desiredSize: 1 } });
+    providers.drift('api-service', { desiredCount: 2 });
+    await set(...settings);
 
-    await engine.must('up', '-s', environment, '--yes', '--skip-preview');
+    await engine.must('up', '-s', environment, '--yes', '--skip-preview', '--refresh');
 
-    expect(providers.changes.slice(before)).toEqual([
-      { operation: 'update', type: 'aws:sqs/queue:Queue', name: 'fleet-queue' },
+    const changes = providers.changes.slice(before);
+    expect(namesOf(changes, 'update').sort()).toEqual(changedInPlace);
+    // Of a task definition, ECS changes nothing; it is told of a new one.
+    expect(changes.filter(({ operation }) => operation !== 'update')).toEqual([
+      { operation: 'create', type: 'aws:ecs/taskDefinition:TaskDefinition', name: 'api-service' },
+      { operation: 'delete', type: 'aws:ecs/taskDefinition:TaskDefinition', name: 'api-service' },
     ]);
-    const queue = providers.standing.find(({ name }) => name === 'fleet-queue');
-    expect(queue?.inputs.messageRetentionSeconds).toBe(14 * 86_400);
+    const { inputs } = standing('tier-gpu-t4-nodes');
+    expect(inputs.scalingConfig).toEqual({ minSize: 0, maxSize: 2, desiredSize: 1 });
+    const service = standing('api-service', 'aws:ecs/service:Service').inputs;
+    expect(service).toMatchObject({ desiredCount: 2, taskDefinition: expect.stringMatching(/:2$/) });
   });
 
-  it("leaves a group's number of machines to the autoscaler", async () => {
+  it('takes everything away, and what is in the cluster while it can be reached', async () => {
     const before = providers.changes.length;
-    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:tiers.gpu-t4.min', '1');
+    const file = join(engine.folder, 'state.json');
+    await engine.must('stack', 'export', '-s', environment, '--file', file);
 
-    await engine.must('up', '-s', environment, '--yes', '--expect-no-changes');
+    await engine.must('destroy', '-s', environment, '--yes', '--skip-preview');
+    expect(providers.standing).toEqual([]);
 
-    expect(providers.changes.slice(before)).toEqual([]);
+    const changes = providers.changes.slice(before);
+    const last = changes.findLastIndex(({ type }) => type.startsWith('kubernetes:'));
+    const gone = namesOf(changes, 'delete');
+    for (const name of ['cluster-control-plane', 'cluster-runner', 'cluster-runner-policy']) {
+      expect(gone, name).toContain(name);
+      expect(gone.indexOf(name), name).toBeGreaterThan(last);
+    }
   });
 
-  it('says what a cloud refused, and finishes when it no longer does', async () => {
-    providers.refuse('update', 'aws:eks/nodeGroup:NodeGroup', 'VcpuLimitExceeded: a limit of 0');
-    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:tiers.gpu-t4.max', '3');
+  it('takes the rest away where somebody has deleted the cluster', async () => {
+    // As it stood before the test above.
+    await engine.must('stack', 'import', '-s', environment, '--file', join(engine.folder, 'state.json'));
+    providers.loseCluster();
 
-    const refused = await engine.run('up', '-s', environment, '--yes', '--skip-preview');
-    providers.allow();
-    await engine.must('up', '-s', environment, '--yes', '--skip-preview');
-
-    expect(refused.code).not.toBe(0);
-    expect(refused.said).toContain('VcpuLimitExceeded: a limit of 0');
-    const nodes = providers.standing.find(({ name }) => name === 'fleet-gpu-t4');
-    expect(nodes?.inputs.scalingConfig).toEqual({ minSize: 0, maxSize: 3, desiredSize: 0 });
-  });
-
-  it('names every mistake of a configuration in a line of its own, and nothing of the program', async () => {
-    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:api.max', '0');
-    await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:logs.retention', '5');
-
-    const { code, said } = await engine.run('preview', '-s', environment);
-    await engine.must('config', 'rm', '-s', environment, '--path', 'mimeo:api.max');
-    await engine.must('config', 'rm', '-s', environment, '--path', 'mimeo:logs.retention');
-
-    expect(code).not.toBe(0);
-    expect(said).toContain('Pulumi.dev.yaml has 2 mistakes:');
-    expect(said).toMatch(/^ +api\.max is 0: /m);
-    expect(said).toMatch(/^ +logs\.retention is 5: there is no such setting$/m);
-    expect(said).not.toContain('    at ');
-  });
-
-  it('takes everything away', async () => {
     await engine.must('destroy', '-s', environment, '--yes', '--skip-preview');
 
-    expect(providers.standing).toEqual([]);
+    expect(await engine.must('stack', '-s', environment)).toContain('Current stack resources (0)');
   });
 
   it('leaves the files of the program as they were', async () => {
-    const said = await engine.must('config', 'get', 'mimeo:tiers', '-s', environment);
+    const copy = await readFile(join(engine.folder, 'Pulumi.dev.yaml'), 'utf8');
+    const file = await readFile(join(repository, 'Pulumi.dev.yaml'), 'utf8');
 
-    expect(said).toContain('"max":3');
-    expect(await readFile(join(program, 'Pulumi.dev.yaml'), 'utf8')).toContain('max: 2');
+    expect(copy).toContain('predictionsPerMinute');
+    expect(file).not.toContain('predictionsPerMinute');
   });
+
+  function standing(name: string, type?: string) {
+    const found = providers.standing.find(
+      (one) => one.name === name && (type === undefined || one.type === type),
+    );
+    if (!found) throw new Error(`There is no ${name}`);
+    return found;
+  }
 }
 
-describe('the platform itself', { timeout }, () => {
-  it('names every mistake of its configuration before it makes anything', async () => {
-    const providers = await startStandInProviders();
-    const engine = await openEngine(resolve(import.meta.dirname, '../..'), providers.environment);
-    try {
-      await engine.must('stack', 'init', environment);
-      await engine.must('config', 'set', '-s', environment, '--path', 'mimeo:api.max', '0');
+function imageOf(service: string): string {
+  return `registry.example.com/mimeo-${service}@sha256:${'0'.repeat(64)}`;
+}
 
-      const { code, said } = await engine.run('up', '-s', environment, '--yes', '--skip-preview');
-
-      expect(code).not.toBe(0);
-      expect(said).toContain('Pulumi.dev.yaml has a mistake:');
-      expect(said).toContain('api.max is 0: ');
-      expect(providers.changes).toEqual([]);
-    } finally {
-      providers.stop();
-      await engine.remove();
-    }
-  });
-});
+function namesOf(changes: readonly Change[], operation: Change['operation']): string[] {
+  return changes.filter((change) => change.operation === operation).map(({ name }) => name);
+}

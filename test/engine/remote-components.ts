@@ -1,5 +1,5 @@
 import type { ConstructRequest } from '@pulumi/pulumi/proto/provider_pb.js';
-import { type Properties, plainProperties } from './property-values.ts';
+import { type Properties, plainProperties, unknownValue } from './property-values.ts';
 import { fromStruct, grpc, resourceMessages, resourceService, toStruct } from './protocol.ts';
 
 /** A resource inside a component that the provider expands, as awsx's does. */
@@ -8,25 +8,58 @@ interface Child {
   /** Logical name: the component's, then this. */
   readonly role: string;
   readonly inputs: Properties;
+  /** Inputs that are outputs of children before it. */
+  readonly from?: Readonly<Record<string, readonly [Child, string]>>;
 }
 
 /** What awsx's components are made of, the parts that cost something or that others ask for. Source: pulumi-awsx, awsx/. */
 const childrenOf: Readonly<Record<string, (inputs: Properties) => readonly Child[]>> = {
   'awsx:ec2:Vpc': vpcChildren,
-  'awsx:lb:ApplicationLoadBalancer': (inputs) => [
-    { type: 'aws:lb/loadBalancer:LoadBalancer', role: '', inputs: { idleTimeout: inputs.idleTimeout } },
-    { type: 'aws:lb/targetGroup:TargetGroup', role: '', inputs: { ...asObject(inputs.defaultTargetGroup) } },
-    ...asList(inputs.listeners).map((listener, at) => ({
+  'awsx:lb:ApplicationLoadBalancer': balancerChildren,
+  'awsx:ecs:FargateService': serviceChildren,
+};
+
+function balancerChildren(inputs: Properties): readonly Child[] {
+  const { listeners, defaultTargetGroup, defaultSecurityGroup: _, subnetIds, ...balancer } = inputs;
+  return [
+    { type: 'aws:lb/loadBalancer:LoadBalancer', role: '', inputs: { ...balancer, subnets: subnetIds } },
+    { type: 'aws:lb/targetGroup:TargetGroup', role: '', inputs: asObject(defaultTargetGroup) },
+    ...asList(listeners).map((listener, at) => ({
       type: 'aws:lb/listener:Listener',
       role: `-${at}`,
-      inputs: { port: asObject(listener).port, protocol: asObject(listener).protocol },
+      inputs: asObject(listener),
     })),
-  ],
-  'awsx:ecs:FargateService': (inputs) => [
-    { type: 'aws:ecs/taskDefinition:TaskDefinition', role: '', inputs: { family: 'task' } },
-    { type: 'aws:ecs/service:Service', role: '', inputs: { desiredCount: inputs.desiredCount } },
-  ],
-};
+  ];
+}
+
+function serviceChildren({ taskDefinitionArgs, ...service }: Properties): readonly Child[] {
+  const { containers, taskRole, executionRole, logGroup: _, ...task } = asObject(taskDefinitionArgs);
+  const definition: Child = {
+    type: 'aws:ecs/taskDefinition:TaskDefinition',
+    role: '',
+    inputs: {
+      ...task,
+      taskRoleArn: asObject(taskRole).roleArn,
+      executionRoleArn: asObject(executionRole).roleArn,
+      containerDefinitions: asJson(Object.values(asObject(containers))),
+    },
+  };
+  return [
+    definition,
+    {
+      type: 'aws:ecs/service:Service',
+      role: '',
+      inputs: { ...service, launchType: 'FARGATE' },
+      from: { taskDefinition: [definition, 'arn'] },
+    },
+  ];
+}
+
+/** Of a text, nothing is known as long as one part of it is not. */
+function asJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.includes(unknownValue) ? unknownValue : text;
+}
 
 function vpcChildren(inputs: Properties): readonly Child[] {
   const zones = Number(inputs.numberOfAvailabilityZones ?? 3);
@@ -71,7 +104,7 @@ export async function constructComponent(
     grpc.credentials.createInsecure(),
   );
   const inputs = plainProperties(fromStruct(request.getInputs()));
-  const register = async (child: Child, isCustom: boolean, parent: string): Promise<string> => {
+  const register = async (child: Child, isCustom: boolean, parent: string): Promise<Registered> => {
     const message = new resourceMessages.RegisterResourceRequest();
     message.setType(child.type);
     message.setName(`${request.getName()}${child.role}`);
@@ -82,16 +115,19 @@ export async function constructComponent(
     message.setAcceptresources(true);
     if (isCustom) message.setProvider(request.getProvidersMap().get('aws') ?? '');
     return await new Promise((resolve, reject) => {
-      monitor.registerResource(message, (error, response) =>
-        error ? reject(error) : resolve(response.getUrn()),
-      );
+      monitor.registerResource(message, (error, response) => {
+        if (error) return reject(error);
+        resolve({
+          urn: response.getUrn(),
+          state: plainProperties(fromStruct(response.getObject())),
+        });
+      });
     });
   };
   try {
     const type = request.getType();
-    const urn = await register({ type, role: '', inputs: {} }, false, request.getParent());
-    const children = childrenOf[type]?.(inputs) ?? [];
-    await Promise.all(children.map((child) => register(child, true, urn)));
+    const { urn } = await register({ type, role: '', inputs: {} }, false, request.getParent());
+    await registerChildren(childrenOf[type]?.(inputs) ?? [], (child) => register(child, true, urn));
     const state = stateOf(urn);
     const outputs = new resourceMessages.RegisterResourceOutputsRequest();
     outputs.setUrn(urn);
@@ -103,4 +139,30 @@ export async function constructComponent(
   } finally {
     monitor.close();
   }
+}
+
+/** What the engine says of a child. */
+interface Registered {
+  readonly urn: string;
+  readonly state: Properties;
+}
+
+/** Registers children, those that ask for another's outputs after it. */
+async function registerChildren(
+  children: readonly Child[],
+  register: (child: Child) => Promise<Registered>,
+): Promise<void> {
+  const made = new Map<Child, Promise<Registered>>();
+  const make = async ({ from = {}, ...child }: Child): Promise<Registered> => {
+    const asked = Object.entries(from).map(async ([name, [other, output]]) => {
+      const { state } = (await made.get(other)) ?? { state: {} as Properties };
+      return [name, state[output] ?? unknownValue] as const;
+    });
+    return register({
+      ...child,
+      inputs: { ...child.inputs, ...Object.fromEntries(await Promise.all(asked)) },
+    });
+  };
+  for (const child of children) made.set(child, make(child));
+  await Promise.all(made.values());
 }

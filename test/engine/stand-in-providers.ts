@@ -1,15 +1,19 @@
 import type { ServerUnaryCall, sendUnaryData, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type * as pb from '@pulumi/pulumi/proto/provider_pb.js';
-import { mockCall, mockResource } from '../../infra/plan/mock-outputs.ts';
+import { mockCall } from '../../infra/plan/mock-outputs.ts';
+import { changedProperties, type Properties, plainProperties, unknownValue } from './property-values.ts';
 import {
-  changedProperties,
-  type Properties,
-  plainProperties,
-  previewOf,
-  unknownValue,
-} from './property-values.ts';
-import { Empty, fromStruct, grpc, messages, pluginMessages, provider, toStruct } from './protocol.ts';
+  Empty,
+  fromStruct,
+  grpc,
+  messages,
+  pluginMessages,
+  provider,
+  type StructMessage,
+  toStruct,
+} from './protocol.ts';
 import { constructComponent } from './remote-components.ts';
+import { type Change, describe, StandInCloud, type Standing } from './stand-in-cloud.ts';
 
 /** Packages of Pulumi's that they stand in for. */
 const packages = ['aws', 'awsx', 'kubernetes', 'docker-build'];
@@ -18,24 +22,29 @@ const packages = ['aws', 'awsx', 'kubernetes', 'docker-build'];
  * What cannot be changed of a thing that stands, so that another is made in its place: its name, above all.
  * Source: "forces replacement" in the providers' schemas.
  */
-const fixedProperties = ['name', 'bucket', 'clusterName', 'nodeGroupName', 'cidrBlock', 'instanceTypes'];
+const fixedProperties: readonly string[] = [
+  'name',
+  'bucket',
+  'clusterName',
+  'nodeGroupName',
+  'cidrBlock',
+  'vpcId',
+  'instanceTypes',
+  'capacityType',
+  'amiType',
+  'hashKey',
+  'rangeKey',
+  'encodedKey',
+  'encryptionConfig',
+  'principalArn',
+  'autoscalingGroupName',
+  'securityGroupId',
+  'targetType',
+  'roleRef',
+];
 
-/** Something that a program has made. */
-export interface Standing {
-  readonly urn: string;
-  readonly type: string;
-  /** Logical name. */
-  readonly name: string;
-  readonly id: string;
-  readonly inputs: Properties;
-}
-
-/** One call that changed something. */
-export interface Change {
-  readonly operation: 'create' | 'update' | 'delete';
-  readonly type: string;
-  readonly name: string;
-}
+/** Kinds of which nothing at all can be changed. */
+const fixedTypes: readonly string[] = ['aws:ecs/taskDefinition:TaskDefinition'];
 
 /** The providers that the engine is given in place of those that speak to AWS and Kubernetes. */
 export interface StandInProviders {
@@ -48,12 +57,16 @@ export interface StandInProviders {
   /** Makes an operation on one type of resource fail, as a cloud does that refuses; until `allow`. */
   refuse(operation: Change['operation'], type: string, message: string): void;
   allow(): void;
+  /** Changes inputs of a resource behind the program's back, for whoever reads it anew. */
+  drift(name: string, inputs: Properties): void;
+  /** Takes away the cluster with all that is in it, behind the program's back. */
+  loseCluster(): void;
   stop(): void;
 }
 
 /** Starts them on a free port of loopback, with nothing standing. */
 export async function startStandInProviders(): Promise<StandInProviders> {
-  const cloud = new Cloud();
+  const cloud = new StandInCloud();
   const server = new grpc.Server();
   server.addService(provider.ResourceProviderService, serviceOf(cloud));
   const port = await new Promise<number>((resolve, reject) => {
@@ -67,78 +80,10 @@ export async function startStandInProviders(): Promise<StandInProviders> {
     changes: cloud.changes,
     refuse: (operation, type, message) => cloud.refused.set(`${operation} ${type}`, message),
     allow: () => cloud.refused.clear(),
+    drift: (name, inputs) => cloud.drift(name, inputs),
+    loseCluster: () => cloud.loseCluster(),
     stop: () => server.forceShutdown(),
   };
-}
-
-/** What there is, in memory. */
-class Cloud {
-  readonly standing: Standing[] = [];
-  readonly changes: Change[] = [];
-  readonly refused = new Map<string, string>();
-  /** URNs of components that were expanded: what they say is known from then on. */
-  readonly components = new Set<string>();
-
-  create(
-    urn: string,
-    inputs: Properties,
-    isPreview: boolean,
-  ): { readonly id: string; readonly state: Properties } {
-    const { type, name } = partsOf(urn);
-    if (!isPreview) this.#note('create', type, name);
-    const { id, state } = describe(type, name, inputs);
-    if (isPreview) return { id: '', state: previewOf(inputs, state) };
-    this.standing.push({ urn, type, name, id, inputs });
-    return { id, state };
-  }
-
-  update(urn: string, id: string, inputs: Properties, isPreview: boolean): Properties {
-    const { type, name } = partsOf(urn);
-    if (!isPreview) {
-      this.#note('update', type, name);
-      const at = this.#find(urn, id);
-      if (at >= 0) this.standing[at] = { urn, type, name, id, inputs };
-    }
-    return describe(type, name, inputs).state;
-  }
-
-  remove(urn: string, id: string): void {
-    const { type, name } = partsOf(urn);
-    this.#note('delete', type, name);
-    const at = this.#find(urn, id);
-    if (at >= 0) this.standing.splice(at, 1);
-    if (this.standing.length === 0) this.components.clear();
-  }
-
-  #find(urn: string, id: string): number {
-    return this.standing.findIndex((one) => one.urn === urn && one.id === id);
-  }
-
-  #note(operation: Change['operation'], type: string, name: string): void {
-    const refusal = this.refused.get(`${operation} ${type}`);
-    if (refusal !== undefined) throw new Error(refusal);
-    this.changes.push({ operation, type, name });
-  }
-}
-
-/** `urn:pulumi:dev::mimeo::mimeo:infra:Network$aws:ec2/vpc:Vpc::network` */
-function partsOf(urn: string): { readonly type: string; readonly name: string } {
-  const [, , path = '', ...name] = urn.split('::');
-  return { type: path.split('$').at(-1) ?? '', name: name.join('::') };
-}
-
-/** What a thing says of itself once it is there. */
-function describe(
-  type: string,
-  name: string,
-  inputs: Properties,
-): { readonly id: string; readonly state: Properties } {
-  const answer = mockResource({ type, name, inputs: { ...inputs }, id: '' });
-  const state: Properties = { ...answer.state };
-  if (!type.startsWith('kubernetes:')) return { id: String(answer.id), state };
-  // The server names what has no name of its own.
-  const metadata = { name, ...(state.metadata as object | undefined) };
-  return { id: String(answer.id), state: { ...state, metadata } };
 }
 
 /** What was given as a secret is said as one. */
@@ -166,7 +111,7 @@ function unary<Request, Response>(handle: Handler<Request, Response>) {
   };
 }
 
-function serviceOf(cloud: Cloud): UntypedServiceImplementation {
+function serviceOf(cloud: StandInCloud): UntypedServiceImplementation {
   return {
     handshake: unary(() =>
       new messages.ProviderHandshakeResponse()
@@ -181,13 +126,14 @@ function serviceOf(cloud: Cloud): UntypedServiceImplementation {
     getSchema: unary(() => new messages.GetSchemaResponse().setSchema('{}')),
     checkConfig: unary(check),
     diffConfig: unary(diff),
-    configure: unary(() =>
-      new messages.ConfigureResponse()
+    configure: unary((request: pb.ConfigureRequest) => {
+      cloud.configure(plainProperties(fromStruct(request.getArgs())));
+      return new messages.ConfigureResponse()
         .setSupportspreview(true)
         .setAcceptsecrets(true)
         .setAcceptresources(true)
-        .setAcceptoutputs(true),
-    ),
+        .setAcceptoutputs(true);
+    }),
     check: unary(check),
     diff: unary(diff),
     create: unary((request: pb.CreateRequest) => {
@@ -209,9 +155,14 @@ function serviceOf(cloud: Cloud): UntypedServiceImplementation {
       cloud.remove(request.getUrn(), request.getId());
       return new Empty();
     }),
-    read: unary((request: pb.ReadRequest) =>
-      new messages.ReadResponse().setId(request.getId()).setProperties(request.getProperties()),
-    ),
+    read: unary((request: pb.ReadRequest) => {
+      const found = (known: StructMessage | undefined) =>
+        toStruct(cloud.read(request.getUrn(), fromStruct(known)));
+      return new messages.ReadResponse()
+        .setId(request.getId())
+        .setProperties(found(request.getProperties()))
+        .setInputs(found(request.getInputs()));
+    }),
     invoke: unary((request: pb.InvokeRequest) => {
       const inputs = { ...plainProperties(fromStruct(request.getArgs())) };
       const answer = mockCall({ token: request.getTok(), inputs }) as Properties;
@@ -235,10 +186,15 @@ function diff(request: pb.DiffRequest): pb.DiffResponse {
   return new messages.DiffResponse()
     .setChanges(changed.length === 0 ? DIFF_NONE : DIFF_SOME)
     .setDiffsList([...changed])
-    .setReplacesList(changed.filter((name) => fixedProperties.includes(name)));
+    .setReplacesList(fixedAmong(changed, request.getUrn()));
 }
 
-async function construct(cloud: Cloud, request: pb.ConstructRequest): Promise<pb.ConstructResponse> {
+function fixedAmong(changed: readonly string[], urn: string): string[] {
+  const isFixed = fixedTypes.some((type) => urn.includes(`${type}::`));
+  return changed.filter((name) => isFixed || fixedProperties.includes(name));
+}
+
+async function construct(cloud: StandInCloud, request: pb.ConstructRequest): Promise<pb.ConstructResponse> {
   const inputs = plainProperties(fromStruct(request.getInputs()));
   const { state } = describe(request.getType(), request.getName(), inputs);
   const unknown = Object.fromEntries(Object.keys(state).map((key) => [key, unknownValue]));

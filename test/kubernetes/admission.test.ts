@@ -1,10 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type KubernetesApi,
-  type KubernetesObject,
-  startKubernetesApi,
-} from '../support/kubernetes-api.ts';
 import { configOf, recordCapacity } from '../infra/components/capacity.ts';
+import { type KubernetesApi, type KubernetesObject, startKubernetesApi } from '../support/kubernetes-api.ts';
 
 let api: KubernetesApi;
 let objects: readonly KubernetesObject[];

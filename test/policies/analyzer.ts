@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { policyHostEnvironment } from '../../infra/cli/policy-pack.ts';
 import type { RecordedResource } from '../../infra/plan/record.ts';
 
 // The very packages that the pack's process has: messages of another copy are refused.
@@ -58,10 +58,8 @@ export class Analyzer {
     const host = load.resolve('@pulumi/pulumi/cmd/run-policy-pack');
     const child = spawn(process.execPath, [host, '127.0.0.1:1', '.'], {
       cwd: folder,
-      env: {
-        ...process.env,
-        NODE_OPTIONS: `--require ${JSON.stringify(join(folder, 'without-compiler.cjs'))}`,
-      },
+      // As `npm run up` has it; what the tests' own process was started with is left out.
+      env: { ...process.env, ...policyHostEnvironment(folder, {}) },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const failure = once(child, 'exit').then(([code]) => {

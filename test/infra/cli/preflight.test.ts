@@ -22,7 +22,7 @@ const machine: Machine = {
 };
 const account: Account = {
   identity: { account: '123456789012', arn: 'arn:aws:iam::123456789012:user/ada' },
-  quotas: { 'L-DB2E81BA': 64, 'L-417A185B': 0, 'L-1216C47A': 64 },
+  quotas: { 'L-DB2E81BA': 64, 'L-417A185B': 0, 'L-1216C47A': 64, 'L-B99A9384': 1000 },
 };
 
 function around(changes: Partial<Surroundings> = {}): Surroundings {
@@ -73,6 +73,7 @@ describe('preflight', () => {
       'aws',
       'credentials',
       'region',
+      'quota',
       'quota',
       'quota',
       'images',
@@ -156,6 +157,25 @@ describe('preflight', () => {
     if (level !== 'ok') expect(check?.mend).toContain('--quota-code L-DB2E81BA --desired-value 8');
   });
 
+  it.each<[Check['level'], number]>([
+    ['fail', 10],
+    ['fail', 166],
+    ['ok', 167],
+  ])('says %s of an account whose functions may run %d calls at a time', async (level, value) => {
+    const quotas = { ...account.quotas, 'L-B99A9384': value };
+
+    const { checks } = await preflight(around({ account: async () => ({ ...account, quotas }) }));
+
+    const check = checks.find(({ found }) => found.includes('Concurrent executions'));
+    expect(check?.level).toBe(level);
+    expect(check?.found).toBe(
+      `"Concurrent executions" is ${value} calls at a time in us-east-1; functions reserve 67, and AWS keeps 100 for others: 167`,
+    );
+    if (level !== 'ok') {
+      expect(check?.mend).toContain('--service-code lambda --quota-code L-B99A9384 --desired-value 1000');
+    }
+  });
+
   it('warns of a quota that nobody may read', async () => {
     const quotas = { ...account.quotas, 'L-DB2E81BA': { problem: 'AccessDenied: no' } };
 
@@ -212,8 +232,9 @@ describe('what an environment wants of EC2’s limits', () => {
 
     // g4dn.xlarge has 4 vCPUs, g6e.2xlarge 8, m6i.xlarge 4 and t4g.medium 2.
     expect(needs).toMatchObject([
-      { code: 'L-DB2E81BA', vcpus: 3 * 4 + 2 * 8, leastVcpus: 8, wantedBy: ['gpu-t4', 'gpu-a40-large'] },
-      { code: 'L-1216C47A', vcpus: 2 * 2 + 1 * 4, leastVcpus: 4, wantedBy: ['system nodes', 'cpu'] },
+      { code: 'L-DB2E81BA', amount: 3 * 4 + 2 * 8, least: 8, wantedBy: 'gpu-t4, gpu-a40-large at most' },
+      { code: 'L-1216C47A', amount: 2 * 2 + 1 * 4, least: 4, wantedBy: 'system nodes, cpu at most' },
+      { service: 'lambda' },
     ]);
   });
 
@@ -226,7 +247,7 @@ describe('what an environment wants of EC2’s limits', () => {
 
     const codes = quotasNeeded(configWith({ tiers })).map(({ code }) => code);
 
-    expect(codes).toEqual(['L-417A185B', 'L-1216C47A', 'L-3819A6DF', 'L-C4BD4855']);
+    expect(codes).toEqual(['L-417A185B', 'L-1216C47A', 'L-3819A6DF', 'L-C4BD4855', 'L-B99A9384']);
   });
 });
 

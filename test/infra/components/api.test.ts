@@ -63,7 +63,7 @@ function apiProgram(settings: Readonly<Record<string, unknown>>) {
         isProtected,
       }),
       channel: new Channel('channel', { identity, network, settings: channel }),
-      secrets: new Secrets('secrets', { identity }),
+      secrets: new Secrets('secrets', { identity, isProtected: false }),
       registry: new Registry('registry', { identity, settings: registry }),
       image: await known(image),
     });

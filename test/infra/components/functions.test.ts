@@ -3,6 +3,7 @@ import type { FunctionContext } from '../../../infra/components/function.ts';
 import type { Jobs } from '../../../infra/components/jobs.ts';
 import type { Outputs } from '../../../infra/components/outputs.ts';
 import type { Registry } from '../../../infra/components/registry.ts';
+import { reservedConcurrency } from '../../../infra/components/reserved-concurrency.ts';
 import type { Secrets } from '../../../infra/components/secrets.ts';
 import type { Table } from '../../../infra/components/table.ts';
 import { meteringFilters, parseMeteringEnv } from '../../../services/metering/env.ts';
@@ -44,11 +45,9 @@ async function program(settings: FunctionContext['settings'] = { reserveConcurre
   };
 }
 
-let reservedConcurrency: typeof import('../../../infra/components/function.ts')['reservedConcurrency'];
 let stack: Awaited<ReturnType<typeof recorded<Awaited<ReturnType<typeof program>>>>>;
 beforeAll(async () => {
   stack = await recorded(() => program());
-  ({ reservedConcurrency } = await import('../../../infra/components/function.ts'));
 });
 
 const services = ['metering', 'webhooks', 'registrar', 'sweeper'] as const;

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { StackConfig } from '../../../infra/config.ts';
 import { streamKeyOf } from '../../../services/core/signing-keys.ts';
 import { createEcrAccess } from '../../../services/ports/registry/ecr.ts';
 import { account, allowed, grantee, identity, ofType, only, recordParts, statements } from './parts.ts';
@@ -7,7 +8,7 @@ const roleType = 'aws:iam/role:Role';
 const pushRole = `arn:aws:iam::${account}:role/mimeo-test-push`;
 const repositories = `arn:aws:ecr:us-east-1:${account}:repository/mimeo-test/*`;
 
-async function recordRegistry(settings = { keepImages: 50, shareLayers: false }) {
+async function recordRegistry(settings: StackConfig['registry'] = { keepImages: 50, shareLayers: false }) {
   return await recordParts(async () => {
     const { Registry } = await import('../../../infra/components/registry.ts');
     const registry = new Registry('registry', { identity, settings });
@@ -134,7 +135,7 @@ it('others are built from the checkout, each for where it runs, into repositorie
 it('the signing key keeps its first text; the first token is put by the api, and a command prints it', async () => {
   const recording = await recordParts(async () => {
     const { Secrets } = await import('../../../infra/components/secrets.ts');
-    const secrets = new Secrets('secrets', { identity });
+    const secrets = new Secrets('secrets', { identity, isProtected: false });
     secrets.grantSigningKey(await grantee('api'));
     secrets.grantStreamKey(await grantee('webhooks'));
     secrets.grantFirstToken(await grantee('api'));
@@ -149,9 +150,10 @@ it('the signing key keeps its first text; the first token is put by the api, and
   const { key, stream, token, command } = recording.result;
   const versions = ofType(recording, 'aws:secretsmanager/secretVersion:SecretVersion');
   const textOf = (arn: string) => {
-    const { inputs, ignoreChanges } = versions.find((version) => version.inputs.secretId === arn) ?? {};
-    const { value } = inputs?.secretString as { readonly value: string };
-    return { bytes: Buffer.from(value, 'base64'), ignoreChanges };
+    const [found] = versions.filter((version) => version.inputs.secretId === arn);
+    if (!found) throw new Error(`${arn} has no text`);
+    const { value } = found.inputs.secretString as { readonly value: string };
+    return { bytes: Buffer.from(value, 'base64'), ignoreChanges: found.ignoreChanges };
   };
   expect(textOf(key)).toMatchObject({ bytes: { length: 32 }, ignoreChanges: ['secretString'] });
   // It follows the signing key, whichever that is.

@@ -43,7 +43,7 @@ describe('a plan in a terminal', () => {
 
     expect(lines.length).toBeLessThan(55);
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(121);
-    for (const part of ['idle    $149.06', 'peak', 'What costs most', 'g4dn.xlarge, on demand']) {
+    for (const part of ['idle    $146.06', 'peak', 'What costs most', 'g4dn.xlarge, on demand']) {
       expect(text).toContain(part);
     }
     expect(text).toMatch(/gpu-t4 +0 to 1 g4dn\.xlarge +\$0\.526 +146 µ\$ +225 µ\$ +35 % +15\.6 busy hours/);
