@@ -176,7 +176,7 @@ function quotaCheck(need: QuotaNeed, { quotas }: Account, region: string): Check
   }
   const found = `"${need.name}" is ${value} ${need.unit} in ${region}; ${wanted}`;
   if (value >= need.amount) return { name, level: 'ok', found };
-  const mend = `aws service-quotas request-service-quota-increase --region ${region} --service-code ${need.service} --quota-code ${need.code} --desired-value ${need.askFor}`;
+  const mend = `aws service-quotas request-service-quota-increase --region ${region} --service-code ${need.service} --quota-code ${need.code} --desired-value ${need.askFor}${need.instead === undefined ? '' : `; or ${need.instead}`}`;
   return { name, level: value < need.least ? 'fail' : 'warn', found, mend };
 }
 
