@@ -195,7 +195,10 @@ export const settingsSchema = z.strictObject({
       /** The same for one tier, by SKU. */
       tierBudgetsUsd: z.record(z.string(), usd).default({}),
       alertEmails: z.array(email).default([]),
-      /** Whether GPU tiers may start nothing more once a month's budget is spent. */
+      /**
+       * Whether GPU tiers may start nothing more once a month's budget is spent. Budgets see $0 until the account's cost
+       * tags are active.
+       */
       stopAtBudget: z.boolean().default(false),
       /**
        * Whether AWS looks for unusual costs of this stack and mails of them. Only the management account of an

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { bundleServices } from '../../build/bundles.ts';
 import type { StackConfig } from '../config.ts';
 import { lookAtAccount } from './account.ts';
+import { lookAtCostTags } from './cost-tags.ts';
 import { takeDown } from './down.ts';
 import { lookAtMachine, runProgram } from './machine.ts';
 import { policyPackRun } from './policy-pack.ts';
@@ -80,6 +81,7 @@ async function perform(
       config: readConfigFrom(folder, environment),
       machine: () => lookAtMachine(folder, runProgram),
       account: lookAtAccount,
+      costTags: lookAtCostTags,
       bundle: async () => (await bundleServices(repository, join(folder, 'dist'))).length,
       env: process.env,
     },

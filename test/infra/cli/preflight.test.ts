@@ -30,6 +30,7 @@ function around(changes: Partial<Surroundings> = {}): Surroundings {
     config: readConfigFrom(root, 'dev'),
     machine: async () => machine,
     account: async () => account,
+    costTags: async () => ({ statuses: { 'mimeo:environment': 'Active' } }),
     bundle: async () => 7,
     env: {},
     ...changes,
@@ -77,6 +78,7 @@ describe('preflight', () => {
       'quota',
       'quota',
       'quota',
+      'cost tags',
       'images',
       'bundles',
     ]);
