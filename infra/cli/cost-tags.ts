@@ -6,9 +6,7 @@ import type { Check } from './preflight.ts';
 export const countedTags = { stack: 'mimeo:environment', tier: 'mimeo:tier' } as const;
 
 /** What AWS says of them: `Active` or `Inactive` by key, nothing of one that was on no bill yet; or why it does not say. */
-export type CostTags =
-  | { readonly statuses: Readonly<Record<string, string>> }
-  | { readonly problem: string };
+export type CostTags = { readonly statuses: Readonly<Record<string, string>> } | { readonly problem: string };
 
 /** Asks AWS, by the credentials that Pulumi will use. Never throws. */
 export async function lookAtCostTags(): Promise<CostTags> {

@@ -54,7 +54,11 @@ export const runProgram: RunProgram = async (command, args, options = {}) => {
     const [code] = await once(child, 'close');
     return { code: typeof code === 'number' ? code : 1, stdout, stderr };
   } catch (error) {
-    return { code: child.pid === undefined ? 127 : 1, stdout, stderr: error instanceof Error ? error.message : String(error) };
+    return {
+      code: child.pid === undefined ? 127 : 1,
+      stdout,
+      stderr: error instanceof Error ? error.message : String(error),
+    };
   }
 };
 

@@ -45,7 +45,11 @@ function quota(code: string, name: string, family: RegExp, capacity: Quota['capa
 /** What an environment wants of each limit; those that it does not draw on are left out. */
 export function quotasNeeded(config: StackConfig): readonly QuotaNeed[] {
   const { functions } = config;
-  return [...machineQuotas(config), ...(functions.reserveConcurrency ? [functionQuota()] : []), ...networkQuotas(config)];
+  return [
+    ...machineQuotas(config),
+    ...(functions.reserveConcurrency ? [functionQuota()] : []),
+    ...networkQuotas(config),
+  ];
 }
 
 /** What AWS grants as a matter of course, and a request below it is refused. New accounts begin with 10. */
@@ -84,13 +88,38 @@ function networkQuotas({ network }: StackConfig): readonly QuotaNeed[] {
     networkQuota('vpc', 'L-F678F1CE', 'VPCs per Region', 'VPCs', 1, `${others('those')}, this stack wants`),
     ...(addresses === 0
       ? []
-      : [networkQuota('ec2', 'L-0263D0A3', 'EC2-VPC Elastic IPs', 'addresses', addresses, `${others('those')}, ${gateways}`)]),
+      : [
+          networkQuota(
+            'ec2',
+            'L-0263D0A3',
+            'EC2-VPC Elastic IPs',
+            'addresses',
+            addresses,
+            `${others('those')}, ${gateways}`,
+          ),
+        ]),
   ];
 }
 
-function networkQuota(service: string, code: string, name: string, unit: string, amount: number, wantedBy: string): QuotaNeed {
+function networkQuota(
+  service: string,
+  code: string,
+  name: string,
+  unit: string,
+  amount: number,
+  wantedBy: string,
+): QuotaNeed {
   // Without one of them there is no network.
-  return { service, code, name, unit, amount, least: amount, askFor: Math.max(amount, usualNetworkQuota), wantedBy };
+  return {
+    service,
+    code,
+    name,
+    unit,
+    amount,
+    least: amount,
+    askFor: Math.max(amount, usualNetworkQuota),
+    wantedBy,
+  };
 }
 
 function machineQuotas({ tiers, cluster }: StackConfig): readonly QuotaNeed[] {

@@ -54,7 +54,5 @@ it.each(['up', 'preview'])(
 );
 
 it('hands on what was said last, which counts for Pulumi', async () => {
-  expect(await calledBy('up', '--refresh=false')).toMatch(
-    / --refresh --refresh=false$/,
-  );
+  expect(await calledBy('up', '--refresh=false')).toMatch(/ --refresh --refresh=false$/);
 });

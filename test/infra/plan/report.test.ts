@@ -38,7 +38,10 @@ beforeAll(async () => {
 });
 
 test.each([
-  [{ stopAtBudget: false }, 'The budget sees $0 until mimeo:environment is an active cost tag of the account'],
+  [
+    { stopAtBudget: false },
+    'The budget sees $0 until mimeo:environment is an active cost tag of the account',
+  ],
   [{ stopAtBudget: true }, 'The budget sees $0, and GPU tiers are not stopped at it until mimeo:environment'],
 ] as const)('a plan of %o says what its budget needs to see anything', (settings, words) => {
   const note = budgetNote(configOf({ guardrails: { monthlyBudgetUsd: 500, ...settings } }));
