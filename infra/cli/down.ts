@@ -62,9 +62,11 @@ function refusalLines({ environment, isProtected, state }: DownOptions): readonl
     ? `mimeo:protection has deletion: true in Pulumi.${environment}.yaml`
     : `AWS still refuses to delete ${state.refusing.join(', ')}`;
   const switchOff = isProtected ? 'set mimeo:protection: { deletion: false } there, then ' : '';
+  // In prod the policy deletion-protection stands in its way, as it should.
+  const up = `npm run up -- ${environment} (with --no-policies where a policy forbids it)`;
   return [
     `${environment} is protected: ${why}. Nothing was changed.`,
-    `To take it down all the same: ${switchOff}npm run up -- ${environment}, then npm run down -- ${environment}.`,
+    `To take it down all the same: ${switchOff}${up}, then npm run down -- ${environment}.`,
   ];
 }
 

@@ -48,7 +48,9 @@ function heading(plan: Plan, paint: Paint): readonly string[] {
     `  ${paint.bold(idle)}`,
     `  ${paint.bold(peak)}`,
     `  ${paint.dim(budget)}`,
-    ...(budgetNote === undefined ? [] : [`${paint.warn('!')} ${budgetNote}`]),
+    ...wrap(budgetNote ?? '', width - 2).flatMap((line, at) =>
+      line === '' ? [] : [`${at === 0 ? paint.warn('!') : ' '} ${line}`],
+    ),
     '',
   ];
 }

@@ -142,7 +142,7 @@ describe('taking an environment down', () => {
     expect(code).toBe(1);
     expect(said).toBe(
       'dev is protected: mimeo:protection has deletion: true in Pulumi.dev.yaml. Nothing was changed.\n' +
-        'To take it down all the same: set mimeo:protection: { deletion: false } there, then npm run up -- dev, then npm run down -- dev.',
+        'To take it down all the same: set mimeo:protection: { deletion: false } there, then npm run up -- dev (with --no-policies where a policy forbids it), then npm run down -- dev.',
     );
     expect(destroy).not.toHaveBeenCalled();
     expect(await queues()).toContain(pool);
@@ -156,7 +156,9 @@ describe('taking an environment down', () => {
 
     expect(code).toBe(1);
     expect(said).toContain('AWS still refuses to delete cluster-control-plane, api-balancer.');
-    expect(said).toContain('To take it down all the same: npm run up -- dev, then npm run down -- dev.');
+    expect(said).toContain(
+      'To take it down all the same: npm run up -- dev (with --no-policies where a policy forbids it), then npm run down -- dev.',
+    );
     expect(destroy).not.toHaveBeenCalled();
   });
 
