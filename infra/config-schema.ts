@@ -61,7 +61,10 @@ const clusterSchema = z.strictObject({
 const tierSchema = z.strictObject({
   /** Of equal shape: the autoscaler goes by the first. @default what suits the SKU where the region sells it */
   instanceTypes: z.array(z.string()).min(1).optional(),
-  /** Machines at least. Above 0 they cost whether or not anybody calls. */
+  /**
+   * Machines at least. Above 0 they cost whether or not anybody calls. EKS refuses a min above what a group has at the
+   * time: before it is raised, the autoscaling group's desired capacity is.
+   */
   min: natural.default(0),
   /** Machines at most. */
   max: natural,
@@ -172,6 +175,16 @@ export const settingsSchema = z.strictObject({
       maxInstances: positive.default(20),
     })
     .prefault({}),
+  functions: z
+    .strictObject({
+      /**
+       * Whether each function has as many calls set aside as it may have at a time. Lambda refuses that in an account
+       * whose quota of concurrent executions is small: a new one may have 10 or 50. Without it a function is bounded by
+       * what calls it: one call a shard of the table, and a number of calls for each queue.
+       */
+      reserveConcurrency: z.boolean().default(true),
+    })
+    .prefault({}),
   logs: z
     .strictObject({
       /** Days, as CloudWatch takes them. */
@@ -194,7 +207,10 @@ export const settingsSchema = z.strictObject({
       /** The same for one tier, by SKU. */
       tierBudgetsUsd: z.record(z.string(), usd).default({}),
       alertEmails: z.array(email).default([]),
-      /** Whether GPU tiers may start nothing more once a month's budget is spent. */
+      /**
+       * Whether GPU tiers may start nothing more once a month's budget is spent. Budgets see $0 until the account's cost
+       * tags are active.
+       */
       stopAtBudget: z.boolean().default(false),
       /**
        * Whether AWS looks for unusual costs of this stack and mails of them. Only the management account of an

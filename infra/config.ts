@@ -52,6 +52,8 @@ export interface ConfigSource {
   readonly environment: string;
   /** `aws:region` */
   readonly region: string | undefined;
+  /** All names that are set under `aws:`, such as `profile`. @default none but the region's */
+  readonly awsNames?: readonly string[];
   /** What is under the project's own names, such as `{network: {…}, tiers: {…}}`. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -62,7 +64,7 @@ export interface ConfigSource {
  */
 export function parseConfig(source: ConfigSource): StackConfig {
   const { project, environment, region, settings } = source;
-  const mistakes: ConfigMistake[] = [];
+  const mistakes: ConfigMistake[] = [...unheeded(source.awsNames ?? [])];
   if (region === undefined || !pricedRegions.includes(region)) {
     const rule = `takes a region whose prices infra/aws/prices.json has: ${pricedRegions.join(', ')}`;
     mistakes.push({ path: 'aws:region', value: region, rule });
@@ -90,6 +92,18 @@ export function parseConfig(source: ConfigSource): StackConfig {
     guardrails: { ...data.guardrails, monthlyBudgetUsd: budget },
     ...tiersOf(data.tiers, region),
   };
+}
+
+/**
+ * What is set under `aws:` and would come to nothing: the stack makes its provider itself, so that all that it makes is
+ * tagged. Values are not shown: one may be a key.
+ */
+function unheeded(awsNames: readonly string[]): readonly ConfigMistake[] {
+  const rule =
+    'is not heeded, only aws:region is; who asks AWS, and in which account, is said by the environment, as in AWS_PROFILE=…';
+  return awsNames
+    .filter((name) => name !== 'region')
+    .map((name) => ({ path: `aws:${name}`, value: undefined, rule }));
 }
 
 function tiersOf(

@@ -8,12 +8,14 @@ import { ConfigError, parseConfig, type StackConfig } from './config.ts';
 export function readProgramConfig(): StackConfig {
   const project = pulumi.getProject();
   const environment = pulumi.getStack();
+  const all = pulumi.runtime.allConfig();
   try {
     return parseConfig({
       project,
       environment,
       region: new pulumi.Config('aws').get('region'),
-      settings: settingsOf(project, pulumi.runtime.allConfig()),
+      awsNames: Object.keys(settingsOf('aws', all)),
+      settings: settingsOf(project, all),
     });
   } catch (error) {
     if (error instanceof ConfigError) throw new pulumi.RunError(error.message);
@@ -21,13 +23,13 @@ export function readProgramConfig(): StackConfig {
   }
 }
 
-/** What is under the project's own names: Pulumi hands each value over as text, an object as JSON. */
+/** What is under one namespace, such as the project's own: Pulumi hands each value over as text, an object as JSON. */
 function settingsOf(
-  project: string,
+  namespace: string,
   all: Readonly<Record<string, string>>,
 ): Readonly<Record<string, unknown>> {
-  const own = Object.entries(all).filter(([key]) => key.startsWith(`${project}:`));
-  return Object.fromEntries(own.map(([key, value]) => [key.slice(project.length + 1), parse(value)]));
+  const own = Object.entries(all).filter(([key]) => key.startsWith(`${namespace}:`));
+  return Object.fromEntries(own.map(([key, value]) => [key.slice(namespace.length + 1), parse(value)]));
 }
 
 function parse(value: string): unknown {

@@ -108,7 +108,7 @@ export async function createStack({ config, bundles }: StackInputs): Promise<Sta
     opts,
   );
   // What the change feed and schedules call.
-  const functions = { identity, logs, bundles, table };
+  const functions = { identity, logs, settings: config.functions, bundles, table };
   const webhooks = new Webhooks('webhooks', { ...functions, outputs, secrets, publicUrl: api.url }, opts);
   const metering = new Metering('metering', { ...functions, outputs }, opts);
   const registrar = new Registrar('registrar', { ...functions, registry }, opts);

@@ -40,7 +40,8 @@ export const runProgram: RunProgram = async (command, args, options = {}) => {
   const child = spawn(command, args, {
     ...options,
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: programTimeoutMs,
+    // Not `timeout`, whose clock keeps this process waiting where there is no such program.
+    signal: AbortSignal.timeout(programTimeoutMs),
   });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk) => {
@@ -53,7 +54,11 @@ export const runProgram: RunProgram = async (command, args, options = {}) => {
     const [code] = await once(child, 'close');
     return { code: typeof code === 'number' ? code : 1, stdout, stderr };
   } catch (error) {
-    return { code: 127, stdout, stderr: error instanceof Error ? error.message : String(error) };
+    return {
+      code: child.pid === undefined ? 127 : 1,
+      stdout,
+      stderr: error instanceof Error ? error.message : String(error),
+    };
   }
 };
 

@@ -4,7 +4,9 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { bundleServices } from '../../build/bundles.ts';
+import type { StackConfig } from '../config.ts';
 import { lookAtAccount } from './account.ts';
+import { lookAtCostTags } from './cost-tags.ts';
 import { takeDown } from './down.ts';
 import { lookAtMachine, runProgram } from './machine.ts';
 import { policyPackRun } from './policy-pack.ts';
@@ -79,6 +81,7 @@ async function perform(
       config: readConfigFrom(folder, environment),
       machine: () => lookAtMachine(folder, runProgram),
       account: lookAtAccount,
+      costTags: lookAtCostTags,
       bundle: async () => (await bundleServices(repository, join(folder, 'dist'))).length,
       env: process.env,
     },
@@ -90,22 +93,20 @@ async function perform(
     say(`Nothing was changed.${looked.config ? ' --force goes on all the same.' : ''}`);
     return exitCodes.failure;
   }
-  if (verb === 'down') return await down(environment, looked.config.region, args, options);
+  if (verb === 'down') return await down(looked.config, args, options);
   if (!(await hasStack(folder, environment, runProgram))) {
     const made = await pulumi(folder, ['stack', 'init', environment]);
     if (made !== 0) return made;
   }
   const policies = options.policies ? policyPackRun(folder, process.env) : { args: [], env: {} };
-  return await pulumi(
-    folder,
-    [verb, '--stack', environment, ...policies.args, ...(options.yes ? ['--yes'] : []), ...args],
-    policies.env,
-  );
+  const words = [verb, '--stack', environment, ...policies.args, ...(options.yes ? ['--yes'] : [])];
+  // How many machines a group has is the autoscaler's to say. Whatever changes of a group's size, its max say, is sent
+  // with the number that the state holds, so that an old one would end machines at work.
+  return await pulumi(folder, [...words, '--refresh', ...args], policies.env);
 }
 
 async function down(
-  environment: string,
-  region: string,
+  { environment, region, protection }: StackConfig,
   args: readonly string[],
   options: Options,
 ): Promise<number> {
@@ -119,6 +120,7 @@ async function down(
     region,
     environment,
     state,
+    isProtected: protection.deletion,
     run: runProgram,
     say,
     confirm: () => confirm(environment, options.yes === true),

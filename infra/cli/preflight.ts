@@ -1,6 +1,7 @@
 import { ConfigError, type StackConfig } from '../config.ts';
 import { ConfigFileError, readStackConfig } from '../plan/read-config.ts';
 import type { Account, QuotaKey } from './account.ts';
+import { type CostTags, costTagsCheck } from './cost-tags.ts';
 import { isAtLeast, type Machine } from './machine.ts';
 import { type QuotaNeed, quotasNeeded } from './quotas.ts';
 
@@ -25,6 +26,7 @@ export interface Surroundings {
   readonly config: () => StackConfig;
   readonly machine: () => Promise<Machine>;
   readonly account: (region: string, quotas: readonly QuotaKey[]) => Promise<Account>;
+  readonly costTags: () => Promise<CostTags>;
   /** Bundles the services as the program does. @returns how many there are */
   readonly bundle: () => Promise<number>;
   /** Of the process: AWS_REGION and the like. */
@@ -53,9 +55,10 @@ export async function preflight(
 ): Promise<Preflight> {
   const { config, check } = readConfiguration(around);
   const needs = config && !forDown ? quotasNeeded(config) : [];
-  const [machine, account, bundles] = await Promise.all([
+  const [machine, account, costTags, bundles] = await Promise.all([
     around.machine(),
     config ? around.account(config.region, needs) : undefined,
+    config && !forDown ? around.costTags() : undefined,
     forDown ? undefined : checkBundles(around),
   ]);
   const checks: Check[] = [check, ...machineChecks(machine)];
@@ -63,6 +66,7 @@ export async function preflight(
     checks.push(credentialsCheck(account, config), regionCheck(config, around.env));
     const isKnown = !('problem' in account.identity);
     if (isKnown) checks.push(...needs.map((need) => quotaCheck(need, account, config.region)));
+    if (isKnown && costTags) checks.push(costTagsCheck(config, costTags));
   }
   if (config && !forDown) checks.push(imagesCheck(config, machine));
   if (bundles) checks.push(bundles);
@@ -176,7 +180,7 @@ function quotaCheck(need: QuotaNeed, { quotas }: Account, region: string): Check
   }
   const found = `"${need.name}" is ${value} ${need.unit} in ${region}; ${wanted}`;
   if (value >= need.amount) return { name, level: 'ok', found };
-  const mend = `aws service-quotas request-service-quota-increase --region ${region} --service-code ${need.service} --quota-code ${need.code} --desired-value ${need.askFor}`;
+  const mend = `aws service-quotas request-service-quota-increase --region ${region} --service-code ${need.service} --quota-code ${need.code} --desired-value ${need.askFor}${need.instead === undefined ? '' : `; or ${need.instead}`}`;
   return { name, level: value < need.least ? 'fail' : 'warn', found, mend };
 }
 

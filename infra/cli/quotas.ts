@@ -16,6 +16,8 @@ export interface QuotaNeed extends QuotaKey {
   readonly askFor: number;
   /** Who wants how much, such as `gpu-t4 at most`. */
   readonly wantedBy: string;
+  /** How to do without. */
+  readonly instead?: string;
 }
 
 interface Quota {
@@ -42,7 +44,12 @@ function quota(code: string, name: string, family: RegExp, capacity: Quota['capa
 
 /** What an environment wants of each limit; those that it does not draw on are left out. */
 export function quotasNeeded(config: StackConfig): readonly QuotaNeed[] {
-  return [...machineQuotas(config), functionQuota()];
+  const { functions } = config;
+  return [
+    ...machineQuotas(config),
+    ...(functions.reserveConcurrency ? [functionQuota()] : []),
+    ...networkQuotas(config),
+  ];
 }
 
 /** What AWS grants as a matter of course, and a request below it is refused. New accounts begin with 10. */
@@ -62,6 +69,56 @@ function functionQuota(): QuotaNeed {
     least: amount,
     askFor: Math.max(amount, usualConcurrency),
     wantedBy: `functions reserve ${reserved}, and AWS keeps ${keptUnreserved} for others`,
+    instead: 'mimeo:functions: { reserveConcurrency: false }',
+  };
+}
+
+/** How many of each Service Quotas grants at first. */
+const usualNetworkQuota = 5;
+
+/**
+ * Of a region, and small: what the account has there already counts as well, which is for the person to look at. Source:
+ * Amazon VPC, "Amazon VPC quotas", and Service Quotas (read 2026-11-21).
+ */
+function networkQuotas({ network }: StackConfig): readonly QuotaNeed[] {
+  const addresses = { none: 0, single: 1, 'one-per-az': network.availabilityZones }[network.nat];
+  const gateways = addresses === 1 ? 'its NAT gateway wants' : 'its NAT gateways want';
+  const others = (noun: string) => `beside ${noun} that the account has already`;
+  return [
+    networkQuota('vpc', 'L-F678F1CE', 'VPCs per Region', 'VPCs', 1, `${others('those')}, this stack wants`),
+    ...(addresses === 0
+      ? []
+      : [
+          networkQuota(
+            'ec2',
+            'L-0263D0A3',
+            'EC2-VPC Elastic IPs',
+            'addresses',
+            addresses,
+            `${others('those')}, ${gateways}`,
+          ),
+        ]),
+  ];
+}
+
+function networkQuota(
+  service: string,
+  code: string,
+  name: string,
+  unit: string,
+  amount: number,
+  wantedBy: string,
+): QuotaNeed {
+  // Without one of them there is no network.
+  return {
+    service,
+    code,
+    name,
+    unit,
+    amount,
+    least: amount,
+    askFor: Math.max(amount, usualNetworkQuota),
+    wantedBy,
   };
 }
 

@@ -22,6 +22,7 @@ const stateSchema = z.object({
           custom: z.boolean().optional(),
           protect: z.boolean().optional(),
           retainOnDelete: z.boolean().optional(),
+          inputs: z.record(z.string(), z.unknown()).optional(),
         }),
       )
       .optional(),
@@ -39,10 +40,15 @@ export interface KeptResource {
   readonly why: 'protected' | 'retained';
 }
 
+/** Inputs by which AWS refuses to delete a resource: of the cluster, the load balancer and the table. */
+const deletionProtections = ['deletionProtection', 'enableDeletionProtection', 'deletionProtectionEnabled'];
+
 /** What Pulumi knows of one stack. */
 export interface StackState {
   readonly outputs: StackOutputs;
   readonly kept: readonly KeptResource[];
+  /** Logical names of what a teardown would delete, and AWS refuses to. */
+  readonly refusing: readonly string[];
   /** Resources that stand, without components. */
   readonly count: number;
 }
@@ -90,9 +96,20 @@ export async function readStackState(
       .filter(({ protect, retainOnDelete }) => protect || retainOnDelete)
       .map(({ urn, type, id = '', protect }) => ({
         type,
-        name: urn.split('::').at(-1) ?? urn,
+        name: nameOf(urn),
         id,
         why: protect ? 'protected' : 'retained',
       })),
+    refusing: standing
+      .filter(({ retainOnDelete, inputs }) => !retainOnDelete && refusesDeletion(inputs))
+      .map(({ urn }) => nameOf(urn)),
   };
+}
+
+function nameOf(urn: string): string {
+  return urn.split('::').at(-1) ?? urn;
+}
+
+function refusesDeletion(inputs: Readonly<Record<string, unknown>> = {}): boolean {
+  return deletionProtections.some((name) => inputs[name] === true);
 }

@@ -233,8 +233,9 @@ export class Cluster extends Component {
         // One cluster whatever else of its configuration changes, so that objects are updated and not made anew.
         clusterIdentifier: this.arn,
         enableServerSideApply: true,
-        // What is left of a cluster that is gone is forgotten, so that the rest can be destroyed.
-        deleteUnreachable: true,
+        // Not deleteUnreachable: a cluster that cannot be reached, from a new address say, has lost nothing, and a
+        // refresh that took its objects for gone would have them made twice. Where the stack is taken away
+        // infra/cli/down.ts says it, by PULUMI_K8S_DELETE_UNREACHABLE.
       },
       this.child({ dependsOn: [...dependsOn] }),
     );

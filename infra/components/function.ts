@@ -14,6 +14,7 @@ import type { ServiceQueue } from './service-queue.ts';
 export interface FunctionContext {
   readonly identity: StackIdentity;
   readonly logs: StackConfig['logs'];
+  readonly settings: StackConfig['functions'];
   /** The folder of the bundles: SERVICE/main.mjs. */
   readonly bundles: string;
 }
@@ -54,7 +55,7 @@ export class ServiceFunction<Schema extends z.ZodObject = z.ZodObject> extends C
 
   constructor(name: string, args: ServiceFunctionArgs<Schema>, opts?: pulumi.ComponentResourceOptions) {
     super('ServiceFunction', name, opts);
-    const { identity, service, environment, asynchronous } = args;
+    const { identity, settings, service, environment, asynchronous } = args;
     const { project, environment: stack } = identity;
     const functionName = physicalName('function', project, stack, service);
     const logs = new aws.cloudwatch.LogGroup(
@@ -85,7 +86,9 @@ export class ServiceFunction<Schema extends z.ZodObject = z.ZodObject> extends C
         role: this.grantee.role.arn,
         memorySize: args.memoryMb,
         timeout: args.timeoutSeconds,
-        reservedConcurrentExecutions: reservedConcurrency[service],
+        ...(settings.reserveConcurrency
+          ? { reservedConcurrentExecutions: reservedConcurrency[service] }
+          : {}),
         environment: { variables: given(environment) },
         // As text, because the service writes JSON itself, which the filters of its figures read as it stands.
         loggingConfig: { logFormat: 'Text', logGroup: logs.name },

@@ -21,12 +21,13 @@ export class Metering extends Component {
 
   constructor(name: string, args: MeteringArgs, opts?: pulumi.ComponentResourceOptions) {
     super('Metering', name, opts);
-    const { identity, logs, bundles, table, outputs } = args;
+    const { identity, logs, settings, bundles, table, outputs } = args;
     this.function = new ServiceFunction(
       this.childName('function'),
       {
         identity,
         logs,
+        settings,
         bundles,
         service: 'metering',
         description: 'Turns the ends of jobs into usage records and counters',

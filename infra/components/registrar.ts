@@ -25,7 +25,7 @@ export class Registrar extends Component {
 
   constructor(name: string, args: RegistrarArgs, opts?: pulumi.ComponentResourceOptions) {
     super('Registrar', name, opts);
-    const { identity, logs, bundles, table, registry } = args;
+    const { identity, logs, settings, bundles, table, registry } = args;
     const rule = new aws.cloudwatch.EventRule(
       this.childName('pushes'),
       {
@@ -48,6 +48,7 @@ export class Registrar extends Component {
       {
         identity,
         logs,
+        settings,
         bundles,
         service: 'registrar',
         description: 'Makes a version of each image that is pushed',

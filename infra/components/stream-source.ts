@@ -48,6 +48,8 @@ export function consumeStream(
       startingPosition: 'TRIM_HORIZON',
       filterCriteria: { filters: filters.map((filter) => ({ pattern: JSON.stringify(filter) })) },
       batchSize: args.batchSize,
+      // One call a shard at a time: changes stay in order, and calls are bounded where none are reserved.
+      parallelizationFactor: 1,
       maximumBatchingWindowInSeconds: args.windowSeconds,
       functionResponseTypes: ['ReportBatchItemFailures'],
       bisectBatchOnFunctionError: true,

@@ -28,7 +28,7 @@ export class Sweeper extends Component {
 
   constructor(name: string, args: SweeperArgs, opts?: pulumi.ComponentResourceOptions) {
     super('Sweeper', name, opts);
-    const { identity, logs, bundles, table, jobs, outputs, webhooks, config } = args;
+    const { identity, logs, settings, bundles, table, jobs, outputs, webhooks, config } = args;
     const deadLetter = new ServiceQueue(
       this.childName('dead'),
       { identity, role: 'sweeper-dead' },
@@ -39,6 +39,7 @@ export class Sweeper extends Component {
       {
         identity,
         logs,
+        settings,
         bundles,
         service: 'sweeper',
         description: 'Repairs each minute what best effort has missed; compares the ledger each day',

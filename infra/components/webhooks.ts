@@ -42,7 +42,7 @@ export class Webhooks extends Component {
 
   constructor(name: string, args: WebhooksArgs, opts?: pulumi.ComponentResourceOptions) {
     super('Webhooks', name, opts);
-    const { identity, logs, bundles, table, outputs, secrets, publicUrl } = args;
+    const { identity, logs, settings, bundles, table, outputs, secrets, publicUrl } = args;
     this.#queue = new ServiceQueue(
       this.childName('queue'),
       { identity, role: 'webhooks', visibilitySeconds, maxReceiveCount },
@@ -55,6 +55,7 @@ export class Webhooks extends Component {
       {
         identity,
         logs,
+        settings,
         bundles,
         service: 'webhooks',
         description: 'Makes deliveries of webhooks and tries them',

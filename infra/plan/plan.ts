@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { StackConfig } from '../config.ts';
+import { budgetNote } from './budget-note.ts';
 import { type PlannedTierOff, type TierMargin, tierMargins, tiersThatAreOff } from './margin.ts';
 import type { CostLine, NotPriced } from './price/cost-line.ts';
 import { monthlyUsd, price } from './price/index.ts';
@@ -37,6 +38,8 @@ export interface Plan {
   readonly monthlyUsd: MonthlyUsd;
   /** What a month may cost, by the configuration's budget. */
   readonly budgetUsd: number;
+  /** What must be so for that budget to see anything; undefined where the stack sees to it. */
+  readonly budgetNote: string | undefined;
   readonly lines: readonly CostLine[];
   readonly resources: readonly PlannedResource[];
   readonly policies: readonly PolicyVerdict[];
@@ -80,6 +83,7 @@ export async function makePlan(environment: string, root: string, sources: PlanS
     region,
     monthlyUsd: monthly,
     budgetUsd: config.guardrails.monthlyBudgetUsd,
+    budgetNote: budgetNote(config),
     lines,
     resources: planResources(resources, lines),
     policies: await sources.evaluate(resources, config, monthly),

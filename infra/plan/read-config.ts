@@ -39,6 +39,9 @@ export function readStackConfig(environment: string, root: string): StackConfig 
     project,
     environment,
     region: typeof region === 'string' ? region : undefined,
+    awsNames: Object.keys(values).flatMap((key) =>
+      key.startsWith('aws:') ? [key.slice('aws:'.length)] : [],
+    ),
     settings,
   });
 }

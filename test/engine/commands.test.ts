@@ -120,17 +120,22 @@ function suite(): void {
     expect((await ecr.send(new DescribeRepositoriesCommand({}))).repositories).toEqual([]);
   });
 
-  it('keep what the configuration protects, and say so', async () => {
-    const set = ['config', 'set', '-s', 'dev', '--path', 'mimeo:protection.deletion', 'true'];
-    await engine.must(...set);
+  it('refuse to take down what the configuration protects, until it does not', async () => {
+    const set = ['config', 'set', '-s', 'dev', '--path', 'mimeo:protection.deletion'];
+    await engine.must(...set, 'true');
     await infra('up', ['--yes', '--skip-preview']);
+    const standing = providers.standing.length;
 
     const { code, said } = await infra('down', ['--yes', '--skip-preview']);
 
-    expect(code).toBe(0);
-    expect(said).toContain('aws:dynamodb/table:Table fleet-table (mimeo-table): retained');
-    expect(said).toContain('aws:s3/bucket:Bucket fleet-outputs (mimeo-outputs): protected');
-    expect(providers.standing.map(({ name }) => name).sort()).toEqual(['fleet-outputs', 'fleet-table']);
+    expect(code).toBe(1);
+    expect(said).toContain('dev is protected: mimeo:protection has deletion: true in Pulumi.dev.yaml.');
+    expect(providers.standing).toHaveLength(standing);
+
+    await engine.must(...set, 'false');
+    await infra('up', ['--yes', '--skip-preview']);
+    expect((await infra('down', ['--yes', '--skip-preview'])).code).toBe(0);
+    expect(providers.standing).toEqual([]);
   });
 
   it('have nothing to take down where there is no such stack', async () => {

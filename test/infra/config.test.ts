@@ -98,6 +98,17 @@ describe('the configuration of a stack', () => {
     ]);
   });
 
+  it('refuses what is set under aws: and comes to nothing, and shows no value of it', () => {
+    const awsNames = ['region', 'profile', 'assumeRole', 'allowedAccountIds', 'secretKey'];
+
+    const lines = mistakesOf({ ...dev(), awsNames });
+
+    expect(lines).toHaveLength(4);
+    expect(lines[0]).toBe(
+      '  aws:profile: is not heeded, only aws:region is; who asks AWS, and in which account, is said by the environment, as in AWS_PROFILE=…',
+    );
+  });
+
   it.each<[string, Readonly<Record<string, unknown>>, string]>([
     ['a type that the region does not sell', { instanceTypes: ['p5.4xlarge'] }, 'is not sold in eu-west-1'],
     [

@@ -34,7 +34,7 @@ ${components.map(resourcesOf)}
 }
 
 function heading(plan: Plan): Markup {
-  const { project, environment, region, monthlyUsd, budgetUsd, resources, notPriced } = plan;
+  const { project, environment, region, monthlyUsd, budgetUsd, budgetNote, resources, notPriced } = plan;
   const total = (label: string, amount: number, note: string) =>
     markup`<div class="card total">${label}<strong>${usd(amount)}</strong><span class="dim">${note}</span></div>`;
   const missing = notPriced.map(
@@ -44,6 +44,7 @@ function heading(plan: Plan): Markup {
   return markup`<h1>${project} ${environment}</h1>
 <p class="dim">What <code>pulumi up</code> would build in ${region}: ${resources.length} resources, USD a month of 730 hours.</p>
 <div class="totals">${total('Idle', monthlyUsd.idle, 'while nobody calls')}${total('Peak', monthlyUsd.peak, 'with every machine busy all month')}${total('Budget', budgetUsd, 'at which AWS tells you')}</div>
+${budgetNote === undefined ? '' : markup`<p class="warn">${budgetNote}</p>`}
 ${missing}`;
 }
 

@@ -31,7 +31,7 @@ export function planInText(plan: Plan, paint: Paint): string {
 }
 
 function heading(plan: Plan, paint: Paint): readonly string[] {
-  const { project, environment, region, seconds, monthlyUsd, budgetUsd } = plan;
+  const { project, environment, region, seconds, monthlyUsd, budgetUsd, budgetNote } = plan;
   const rows = [
     ['idle', usd(monthlyUsd.idle), 'a month while nobody calls'],
     [
@@ -48,6 +48,9 @@ function heading(plan: Plan, paint: Paint): readonly string[] {
     `  ${paint.bold(idle)}`,
     `  ${paint.bold(peak)}`,
     `  ${paint.dim(budget)}`,
+    ...wrap(budgetNote ?? '', width - 2).flatMap((line, at) =>
+      line === '' ? [] : [`${at === 0 ? paint.warn('!') : ' '} ${line}`],
+    ),
     '',
   ];
 }

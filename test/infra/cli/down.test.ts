@@ -1,9 +1,10 @@
 import { CreateRepositoryCommand, DescribeRepositoriesCommand, ECRClient } from '@aws-sdk/client-ecr';
 import { CreateQueueCommand, ListQueuesCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { takeDown } from '../../../infra/cli/down.ts';
 import { directorLabel, findInstancePods } from '../../../infra/cli/instance-pods.ts';
 import type { RunProgram } from '../../../infra/cli/machine.ts';
+import { RemnantStore } from '../../../infra/cli/remnants.ts';
 import type { KeptResource } from '../../../infra/cli/stack-state.ts';
 import { queueName } from '../../../services/ports/queue/sqs.ts';
 import { type EmulatedAws, startEmulatedAws } from '../../support/emulated-aws.ts';
@@ -67,6 +68,8 @@ async function repositories(): Promise<readonly string[]> {
 
 interface Attempt {
   readonly kept?: readonly KeptResource[];
+  readonly refusing?: readonly string[];
+  readonly isProtected?: boolean;
   readonly answer?: boolean;
   readonly run?: RunProgram;
   readonly destroy?: (args: readonly string[], env: Readonly<Record<string, string>>) => Promise<number>;
@@ -74,6 +77,8 @@ interface Attempt {
 
 async function attempt({
   kept = [],
+  refusing = [],
+  isProtected = false,
   answer = true,
   run = cluster,
   destroy = async () => 0,
@@ -85,7 +90,8 @@ async function attempt({
   const code = await takeDown({
     region,
     environment: 'dev',
-    state: { outputs, kept, count: 3 },
+    state: { outputs, kept, refusing, count: 3 },
+    isProtected,
     run,
     say: (line) => lines.push(line),
     confirm: async () => answer,
@@ -128,6 +134,60 @@ describe('taking an environment down', () => {
     expect(await repositories()).toEqual(['mimeo/development/bob/model']);
   });
 
+  it('refuses at once where the configuration protects it, and says what to do', async () => {
+    const destroy = vi.fn(async () => 0);
+
+    const { code, said } = await attempt({ isProtected: true, destroy });
+
+    expect(code).toBe(1);
+    expect(said).toBe(
+      'dev is protected: mimeo:protection has deletion: true in Pulumi.dev.yaml. Nothing was changed.\n' +
+        'To take it down all the same: set mimeo:protection: { deletion: false } there, then npm run up -- dev (with --no-policies where a policy forbids it), then npm run down -- dev.',
+    );
+    expect(destroy).not.toHaveBeenCalled();
+    expect(await queues()).toContain(pool);
+    expect(await repositories()).toContain('mimeo/dev/ada/model');
+  });
+
+  it('refuses where AWS still would, because no up came after the configuration was changed', async () => {
+    const destroy = vi.fn(async () => 0);
+
+    const { code, said } = await attempt({ refusing: ['cluster-control-plane', 'api-balancer'], destroy });
+
+    expect(code).toBe(1);
+    expect(said).toContain('AWS still refuses to delete cluster-control-plane, api-balancer.');
+    expect(said).toContain(
+      'To take it down all the same: npm run up -- dev (with --no-policies where a policy forbids it), then npm run down -- dev.',
+    );
+    expect(destroy).not.toHaveBeenCalled();
+  });
+
+  it('keeps every image and queue until the stack is gone', async () => {
+    const seen: string[] = [];
+
+    await attempt({
+      destroy: async () => {
+        seen.push(...(await queues()), ...(await repositories()));
+        return 0;
+      },
+    });
+
+    expect(seen).toEqual(expect.arrayContaining([pool, 'mimeo/dev/ada/model']));
+  });
+
+  it('names what it could not remove once the stack is gone', async () => {
+    const removal = vi.spyOn(RemnantStore.prototype, 'remove').mockRejectedValue(new Error('ExpiredToken'));
+    onTestFinished(() => removal.mockRestore());
+
+    const { code, said } = await attempt({});
+
+    expect(code).toBe(1);
+    expect(said).toContain('The stack is gone, but not all that it made: ExpiredToken');
+    expect(said).toContain('Remove what is left of these by hand:');
+    expect(said).toContain('  mimeo/dev/ada/model');
+    expect(said).not.toContain('is down');
+  });
+
   it('removes what the platform still made while it went', async () => {
     const late = queueName(outputs.queuePrefix, 'pool-2');
 
@@ -156,6 +216,7 @@ describe('taking an environment down', () => {
 
     expect(code).toBe(255);
     expect(said).not.toContain('is down');
+    expect(await repositories()).toContain('mimeo/dev/ada/model');
   });
 
   it('goes on where the cluster is gone', async () => {

@@ -22,7 +22,14 @@ const machine: Machine = {
 };
 const account: Account = {
   identity: { account: '123456789012', arn: 'arn:aws:iam::123456789012:user/ada' },
-  quotas: { 'L-DB2E81BA': 64, 'L-417A185B': 0, 'L-1216C47A': 64, 'L-B99A9384': 1000 },
+  quotas: {
+    'L-DB2E81BA': 64,
+    'L-417A185B': 0,
+    'L-1216C47A': 64,
+    'L-B99A9384': 1000,
+    'L-F678F1CE': 5,
+    'L-0263D0A3': 5,
+  },
 };
 
 function around(changes: Partial<Surroundings> = {}): Surroundings {
@@ -30,6 +37,7 @@ function around(changes: Partial<Surroundings> = {}): Surroundings {
     config: readConfigFrom(root, 'dev'),
     machine: async () => machine,
     account: async () => account,
+    costTags: async () => ({ statuses: { 'mimeo:environment': 'Active' } }),
     bundle: async () => 7,
     env: {},
     ...changes,
@@ -76,6 +84,8 @@ describe('preflight', () => {
       'quota',
       'quota',
       'quota',
+      'quota',
+      'cost tags',
       'images',
       'bundles',
     ]);
@@ -235,6 +245,7 @@ describe('what an environment wants of EC2’s limits', () => {
       { code: 'L-DB2E81BA', amount: 3 * 4 + 2 * 8, least: 8, wantedBy: 'gpu-t4, gpu-a40-large at most' },
       { code: 'L-1216C47A', amount: 2 * 2 + 1 * 4, least: 4, wantedBy: 'system nodes, cpu at most' },
       { service: 'lambda' },
+      { service: 'vpc' },
     ]);
   });
 
@@ -247,8 +258,37 @@ describe('what an environment wants of EC2’s limits', () => {
 
     const codes = quotasNeeded(configWith({ tiers })).map(({ code }) => code);
 
-    expect(codes).toEqual(['L-417A185B', 'L-1216C47A', 'L-3819A6DF', 'L-C4BD4855', 'L-B99A9384']);
+    expect(codes).toEqual([
+      'L-417A185B',
+      'L-1216C47A',
+      'L-3819A6DF',
+      'L-C4BD4855',
+      'L-B99A9384',
+      'L-F678F1CE',
+    ]);
   });
+
+  it('wants no calls set aside where the configuration sets none aside', () => {
+    const codes = quotasNeeded(configWith({ functions: { reserveConcurrency: false } })).map(
+      ({ code }) => code,
+    );
+
+    expect(codes).not.toContain('L-B99A9384');
+  });
+
+  it.each([
+    ['none', 2, undefined],
+    ['single', 2, 1],
+    ['one-per-az', 3, 3],
+  ] as const)(
+    'wants a network, and with nat %s in %d zones %s addresses',
+    (nat, availabilityZones, amount) => {
+      const needs = quotasNeeded(configWith({ network: { nat, availabilityZones } }));
+
+      expect(needs.find(({ code }) => code === 'L-F678F1CE')).toMatchObject({ service: 'vpc', amount: 1 });
+      expect(needs.find(({ code }) => code === 'L-0263D0A3')?.amount).toBe(amount);
+    },
+  );
 });
 
 describe('looking at a machine', () => {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { FunctionContext } from '../../../infra/components/function.ts';
 import type { Jobs } from '../../../infra/components/jobs.ts';
 import type { Outputs } from '../../../infra/components/outputs.ts';
 import type { Registry } from '../../../infra/components/registry.ts';
@@ -15,7 +16,7 @@ import { type Grants, identity, inPreview, logs, neighbours, recorded, statement
 
 const grants: Grants = [];
 
-async function program() {
+async function program(settings: FunctionContext['settings'] = { reserveConcurrency: true }) {
   const { table, jobs, outputs, secrets, registry } = (await neighbours(grants)) as unknown as {
     table: Table;
     jobs: Jobs;
@@ -28,7 +29,7 @@ async function program() {
   const { Webhooks } = await import('../../../infra/components/webhooks.ts');
   const { Registrar } = await import('../../../infra/components/registrar.ts');
   const { Sweeper } = await import('../../../infra/components/sweeper.ts');
-  const functions = { identity, logs, bundles: '/bundles', table };
+  const functions = { identity, logs, settings, bundles: '/bundles', table };
   const publicUrl = pulumi.output('https://mimeo.example.com');
   const webhooks = new Webhooks('webhooks', { ...functions, outputs, secrets, publicUrl });
   const metering = new Metering('metering', { ...functions, outputs });
@@ -46,7 +47,7 @@ async function program() {
 
 let stack: Awaited<ReturnType<typeof recorded<Awaited<ReturnType<typeof program>>>>>;
 beforeAll(async () => {
-  stack = await recorded(program);
+  stack = await recorded(() => program());
 });
 
 const services = ['metering', 'webhooks', 'registrar', 'sweeper'] as const;
@@ -308,6 +309,18 @@ describe('the sweeper', () => {
   it('has room for a round beside the ledger', () => {
     expect(lambdaOf('sweeper').inputs.reservedConcurrentExecutions).toBe(2);
   });
+});
+
+it('functions set no calls aside where the account has too few, and are bounded by what calls them', async () => {
+  const small = await recorded(() => program({ reserveConcurrency: false }));
+
+  for (const { name, inputs } of small.all('aws:lambda/function:Function')) {
+    expect({ name, ...inputs }).not.toHaveProperty('reservedConcurrentExecutions');
+  }
+  expect(small.named('webhooks-tries').inputs.scalingConfig).toEqual({ maximumConcurrency: 20 });
+  for (const name of ['metering-stream', 'webhooks-stream']) {
+    expect(small.named(name).inputs.parallelizationFactor).toBe(1);
+  }
 });
 
 it('a preview, in which nothing is known yet, comes to the same resources', async () => {

@@ -48,6 +48,13 @@ describe('the configuration of an environment', () => {
     expect(config.tiers).toMatchObject([{ sku: 'gpu-t4', max: 3 }]);
   });
 
+  test('says what of aws: would come to nothing', async () => {
+    const error = await failure({ 'Pulumi.dev.yaml': `${good}  aws:profile: work\n` });
+
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.message).toContain('aws:profile: is not heeded');
+  });
+
   test('has its mistakes told all at once', async () => {
     const error = await failure({
       'Pulumi.dev.yaml': `${good}  mimeo:tiers: { cpu: { max: -1 } }\n  mimeo:nonsense: 1\n`,

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { budgetNote } from '../../../infra/plan/budget-note.ts';
 import { diffPlans } from '../../../infra/plan/diff.ts';
 import { makePlan, type Plan, type PolicyVerdict } from '../../../infra/plan/plan.ts';
 import { linesInText, resourcesInText } from '../../../infra/plan/report/details.ts';
@@ -8,7 +9,7 @@ import { planAsPage } from '../../../infra/plan/report/page.ts';
 import { type Paint, planInText } from '../../../infra/plan/report/terminal.ts';
 import { rowsOf } from '../../../infra/plan/rows.ts';
 import { componentsOf } from '../../../infra/plan/tree.ts';
-import { fixtureProgram, root } from './fixture.ts';
+import { configOf, fixtureProgram, root } from './fixture.ts';
 
 const plain: Paint = {
   bold: (text) => text,
@@ -34,6 +35,26 @@ beforeAll(async () => {
   const sources = { program: fixtureProgram, evaluate: () => [passes, fails] };
   dev = await makePlan('dev', root, sources);
   prod = await makePlan('prod', root, sources);
+});
+
+test.each([
+  [
+    { stopAtBudget: false },
+    'The budget sees $0 until mimeo:environment is an active cost tag of the account',
+  ],
+  [{ stopAtBudget: true }, 'The budget sees $0, and GPU tiers are not stopped at it until mimeo:environment'],
+] as const)('a plan of %o says what its budget needs to see anything', (settings, words) => {
+  const note = budgetNote(configOf({ guardrails: { monthlyBudgetUsd: 500, ...settings } }));
+  const plan = { ...dev, budgetNote: note };
+
+  expect(planInText(plan, plain)).toContain(words);
+  expect(planAsPage(plan)).toContain(words);
+});
+
+test('a plan of a stack that activates cost tags has no such words', () => {
+  const guardrails = { monthlyBudgetUsd: 500, activateCostTags: true };
+
+  expect(budgetNote(configOf({ guardrails }))).toBeUndefined();
 });
 
 describe('a plan in a terminal', () => {
