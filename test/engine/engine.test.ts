@@ -147,7 +147,11 @@ function suite(): void {
     // As it stood before the test above.
     await engine.must('stack', 'import', '-s', environment, '--file', join(engine.folder, 'state.json'));
     providers.loseCluster();
+    const refused = await engine.run('destroy', '-s', environment, '--yes', '--skip-preview');
+    expect(refused.code).not.toBe(0);
 
+    // As `npm run down` starts Pulumi, which starts the provider.
+    providers.loseCluster({ PULUMI_K8S_DELETE_UNREACHABLE: 'true' });
     await engine.must('destroy', '-s', environment, '--yes', '--skip-preview');
 
     expect(await engine.must('stack', '-s', environment)).toContain('Current stack resources (0)');

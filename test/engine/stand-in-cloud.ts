@@ -37,6 +37,7 @@ export class StandInCloud {
   readonly #drifted = new Map<string, Properties>();
   #hasCluster = true;
   #forgetsUnreachable = true;
+  #environment: Readonly<Record<string, string>> = {};
 
   create(urn: string, inputs: Properties, isPreview: boolean): Described {
     const { type, name } = partsOf(urn);
@@ -81,19 +82,24 @@ export class StandInCloud {
     this.#drifted.set(name, inputs);
   }
 
-  /** Takes away the cluster with all that is in it, behind the program's back. */
-  loseCluster(): void {
+  /**
+   * Takes away the cluster with all that is in it, behind the program's back.
+   * @param environment what the provider of Kubernetes is started with from now on
+   */
+  loseCluster(environment: Readonly<Record<string, string>>): void {
     this.#hasCluster = false;
+    this.#environment = environment;
+    this.#forgetsUnreachable = true;
     const isLost = ({ type }: Standing) => type === 'aws:eks/cluster:Cluster' || isInCluster(type);
     const left = this.standing.filter((one) => !isLost(one));
     this.standing.splice(0, this.standing.length, ...left);
   }
 
-  /** A provider of Kubernetes was given its settings: one that does not say `deleteUnreachable` insists on its cluster. */
+  /** A provider of Kubernetes was given its settings: it insists on its cluster unless they or its environment say otherwise. */
   configure(settings: Properties): void {
-    if ('kubeconfig' in settings && String(settings.deleteUnreachable) !== 'true') {
-      this.#forgetsUnreachable = false;
-    }
+    if (!('kubeconfig' in settings)) return;
+    const said = settings.deleteUnreachable ?? this.#environment.PULUMI_K8S_DELETE_UNREACHABLE;
+    if (String(said) !== 'true') this.#forgetsUnreachable = false;
   }
 
   #reach(type: string): void {

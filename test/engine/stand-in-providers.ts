@@ -60,7 +60,7 @@ export interface StandInProviders {
   /** Changes inputs of a resource behind the program's back, for whoever reads it anew. */
   drift(name: string, inputs: Properties): void;
   /** Takes away the cluster with all that is in it, behind the program's back. */
-  loseCluster(): void;
+  loseCluster(environment?: Readonly<Record<string, string>>): void;
   stop(): void;
 }
 
@@ -81,7 +81,7 @@ export async function startStandInProviders(): Promise<StandInProviders> {
     refuse: (operation, type, message) => cloud.refused.set(`${operation} ${type}`, message),
     allow: () => cloud.refused.clear(),
     drift: (name, inputs) => cloud.drift(name, inputs),
-    loseCluster: () => cloud.loseCluster(),
+    loseCluster: (environment = {}) => cloud.loseCluster(environment),
     stop: () => server.forceShutdown(),
   };
 }

@@ -61,7 +61,7 @@ it.each(['up', 'preview'])(
   async (verb) => {
     const { args, nodeOptions } = await called(verb, ['--diff']);
 
-    expect(args).toBe(`${verb} --stack dev --policy-pack policies --diff`);
+    expect(args).toBe(`${verb} --stack dev --policy-pack policies --refresh --diff`);
     expect(nodeOptions).toBe(`--require "${folder}/policies/without-compiler.cjs"`);
   },
 );
@@ -74,7 +74,7 @@ it('keeps what Node was told already', async () => {
 
 it('changes nothing of the environment without the policies', async () => {
   expect(await called('up', ['--no-policies', '--yes'])).toEqual({
-    args: 'up --stack dev --yes',
+    args: 'up --stack dev --yes --refresh',
     nodeOptions: '',
   });
 });
