@@ -1,9 +1,6 @@
 import { describe } from 'vitest';
-import { describeNpmClient } from '../clients/npm.ts';
-import { describeNpmFiles } from '../clients/npm-files.ts';
 import { describeNpmMethods } from '../clients/npm-methods.ts';
 import { startCloudPlatform } from '../support/cloud.ts';
 
-describe('over two api processes: the npm client', () => describeNpmClient(startCloudPlatform));
-describe("over two api processes: the npm client's files", () => describeNpmFiles(startCloudPlatform));
+// The rest of the client's suite runs over two api processes in test/infra/box.
 describe("over two api processes: the npm client's methods", () => describeNpmMethods(startCloudPlatform));

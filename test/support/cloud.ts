@@ -100,8 +100,8 @@ async function compose(
     () => valkey.stop(),
     () => balancer.close(),
   );
-  const home = await makeHome();
-  closers.push(() => removeHome(home));
+  const home = await makeFleetHome();
+  closers.push(() => removeFleetHome(home));
   const { deadLetterArn, webhookQueueUrl } = await makeResources(aws);
   const signingKey = randomBytes(32);
   const env = {
@@ -244,14 +244,16 @@ export function freshModel(name: string): Model {
   };
 }
 
-async function makeHome(): Promise<string> {
+/** A folder for the director's fleet, whose Python environments are shared by all tests. */
+export async function makeFleetHome(): Promise<string> {
   const home = await realpath(await mkdtemp(join(tmpdir(), 'mimeo-cloud-')));
   await mkdir(environments, { recursive: true });
   await symlink(environments, join(home, 'environments'));
   return home;
 }
 
-async function removeHome(home: string): Promise<void> {
+/** Takes the folder away, and what still runs in it. */
+export async function removeFleetHome(home: string): Promise<void> {
   for (const pid of processesIn(home)) process.kill(pid, 'SIGKILL');
   await rm(home, { recursive: true, force: true, maxRetries: 10 });
 }

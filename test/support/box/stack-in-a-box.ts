@@ -1,7 +1,6 @@
 import { createPublicKey } from 'node:crypto';
-import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ECRClient, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
 import type { runtime } from '@pulumi/pulumi';
 import type { StackConfig } from '../../../infra/config.ts';
@@ -13,9 +12,9 @@ import { createSqsClient } from '../../../services/ports/queue/sqs.ts';
 import { createDynamoClient } from '../../../services/ports/table/dynamodb.ts';
 import { startBalancer } from '../balancer.ts';
 import { makeCertificate } from '../certificate.ts';
+import { makeFleetHome, removeFleetHome } from '../cloud.ts';
 import { startDistribution } from '../cloudfront.ts';
 import { type EmulatedAws, startEmulatedAws } from '../emulated-aws.ts';
-import { processesIn } from '../processes.ts';
 import { startRegistry, type TestRegistry } from '../registry.ts';
 import { type ServiceProcess, startService } from '../service-process.ts';
 import { startValkey } from '../valkey.ts';
@@ -26,8 +25,6 @@ import { startClusterKeys } from './cluster-keys.ts';
 import { type Clients, createProvisioner, type Provisioner } from './provision.ts';
 import { type DeclaredService, declaredApi, ofType } from './recorded-env.ts';
 
-const repository = resolve(import.meta.dirname, '../../..');
-const environments = join(repository, '.cache/test-environments');
 const account = '123456789012';
 /** The director's, as the stack names it. */
 const directorAccount = 'mimeo:director';
@@ -169,8 +166,8 @@ async function compose(
   }
   balancer.use(apis.map(({ ready }) => `http://127.0.0.1:${ready.port}`));
 
-  const home = await makeHome();
-  closers.push(() => removeHome(home));
+  const home = await makeFleetHome();
+  closers.push(() => removeFleetHome(home));
   const tokenFile = join(home, 'director-token');
   await writeFile(tokenFile, cluster.token(directorAccount, 'mimeo'));
   const director = await startService(
@@ -250,16 +247,4 @@ function standIn(
     'aws:eks/cluster:Cluster': { identities: [{ oidcs: [{ issuer: here.issuer }] }] },
   };
   return { id, state: { ...state, ...more[args.type] } };
-}
-
-async function makeHome(): Promise<string> {
-  const home = await realpath(await mkdtemp(join(tmpdir(), 'mimeo-box-')));
-  await mkdir(environments, { recursive: true });
-  await symlink(environments, join(home, 'environments'));
-  return home;
-}
-
-async function removeHome(home: string): Promise<void> {
-  for (const pid of processesIn(home)) process.kill(pid, 'SIGKILL');
-  await rm(home, { recursive: true, force: true, maxRetries: 10 });
 }
