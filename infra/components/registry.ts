@@ -1,5 +1,6 @@
 import * as aws from '@pulumi/aws';
 import * as pulumi from '@pulumi/pulumi';
+import { imagePushActions } from '../../services/core/image-push.ts';
 import type { StackConfig } from '../config.ts';
 import { physicalName } from '../names.ts';
 import { Component, type StackIdentity } from './component.ts';
@@ -105,16 +106,7 @@ export class Registry extends Component {
       [
         loginStatement,
         {
-          actions: [
-            'ecr:BatchCheckLayerAvailability',
-            'ecr:BatchGetImage',
-            'ecr:CompleteLayerUpload',
-            'ecr:CreateRepository',
-            'ecr:GetDownloadUrlForLayer',
-            'ecr:InitiateLayerUpload',
-            'ecr:PutImage',
-            'ecr:UploadLayerPart',
-          ],
+          actions: imagePushActions,
           resources: [this.#repositoriesArn],
         },
       ],

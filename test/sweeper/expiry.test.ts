@@ -1,6 +1,5 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { PredictionBody } from '../../services/api/schemas.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import { inputLifeSeconds } from '../../services/data/data-life.ts';
 import { Examples } from '../../services/data/examples.ts';
@@ -8,6 +7,7 @@ import { jobPartition } from '../../services/data/job-items.ts';
 import type { FleetProtocol } from '../../services/ports/fleet-protocol/port.ts';
 import { Sweeper } from '../../services/sweeper/app.ts';
 import { openApi, type TestApi } from '../support/api.ts';
+import { createPrediction, readPrediction, runPrediction } from './predictions.ts';
 
 const version = 'a'.repeat(64);
 const pool = sharedPoolId({ model: 'local/echo', version, hardware: 'cpu' });
@@ -27,26 +27,9 @@ beforeEach(async () => {
 });
 afterEach(async () => test.close());
 
-async function create(text: string): Promise<string> {
-  const response = await test.call('POST', '/v1/models/local/echo/predictions', { input: { text } });
-  return ((await response.json()) as PredictionBody).id;
-}
-
-async function run(text: string): Promise<string> {
-  const id = await create(text);
-  const job = await runner.lease({ instance: 'i', waitSeconds: 0 });
-  const outcome = { status: 'succeeded' as const, output: text, predictMs: 5, metrics: {} };
-  await runner.report({
-    id,
-    attempt: job?.attempt ?? 0,
-    events: [{ type: 'ended', outcome, logs: 'said it', acceptedAfterMs: 0 }],
-  });
-  return id;
-}
-
-async function read(id: string): Promise<PredictionBody> {
-  return (await (await test.call('GET', `/v1/predictions/${id}`)).json()) as PredictionBody;
-}
+const create = async (text: string) => createPrediction(test, text);
+const run = async (text: string) => runPrediction(test, runner, text);
+const read = async (id: string) => readPrediction(test, id);
 
 /** What is still stored of a job. */
 async function stored(id: string): Promise<readonly string[]> {

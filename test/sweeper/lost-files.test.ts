@@ -1,11 +1,11 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { PredictionBody } from '../../services/api/schemas.ts';
 import { outputFileKey } from '../../services/core/output-files.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import type { FleetProtocol } from '../../services/ports/fleet-protocol/port.ts';
 import { Sweeper } from '../../services/sweeper/app.ts';
 import { openApi, type TestApi } from '../support/api.ts';
+import { createPrediction } from './predictions.ts';
 
 const version = 'a'.repeat(64);
 const pool = sharedPoolId({ model: 'local/echo', version, hardware: 'cpu' });
@@ -29,10 +29,7 @@ interface Attempt {
   readonly attempt: number;
 }
 
-async function create(): Promise<string> {
-  const response = await test.call('POST', '/v1/models/local/echo/predictions', { input: { text: 'a' } });
-  return ((await response.json()) as PredictionBody).id;
-}
+const create = async () => createPrediction(test, 'a');
 
 async function lease(): Promise<Attempt> {
   const assignment = await runner.lease({ instance: 'i', waitSeconds: 0 });

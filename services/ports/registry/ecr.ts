@@ -1,5 +1,6 @@
 import { ECRClient, type ECRClientConfig, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
 import { AssumeRoleCommand, STSClient, type STSClientConfig } from '@aws-sdk/client-sts';
+import { imagePushActions } from '../../core/image-push.ts';
 import type { LogIn, RegistryAccess, RegistryLogin } from './port.ts';
 
 /** A session of a role that was assumed by a role lasts an hour at most (STS, role chaining). */
@@ -109,16 +110,7 @@ function pushPolicy(repositories: string) {
       { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
       {
         Effect: 'Allow',
-        Action: [
-          'ecr:BatchCheckLayerAvailability',
-          'ecr:BatchGetImage',
-          'ecr:CompleteLayerUpload',
-          'ecr:CreateRepository',
-          'ecr:GetDownloadUrlForLayer',
-          'ecr:InitiateLayerUpload',
-          'ecr:PutImage',
-          'ecr:UploadLayerPart',
-        ],
+        Action: imagePushActions,
         Resource: repositories,
       },
     ],
