@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type FileFinder, fileFinder } from '../core/output-files.ts';
 import { attachEvents, impossibleInput, type LiveSource, WebhookReceiver } from './cog-live.ts';
@@ -63,6 +65,8 @@ const answerSlackBytes = 16 * 1024 * 1024;
 const smallAnswerBytes = 16 * 1024 * 1024;
 /** What is still to come of a run's events when its answer is there. */
 const lastEventsMs = 300;
+/** Where coglet makes a folder for each run's files, which it never removes: 13 million runs filled a disk's inodes. */
+const cogletFolder = '/tmp/coglet/predictions';
 /** Errors by which Cog tells that its worker, not the model's code, has failed. */
 const workerFailure =
   /^(Worker |Slot socket error|Failed to send request|prediction task lost|Internal error)|unknown reason|exitcode/;
@@ -174,6 +178,7 @@ export class CogClient {
       // Without a reason of our own, a DOMException with its stack is made for each run.
       settled.is = true;
       live?.stop();
+      if (this.#isCoglet) removeFiles(job.id);
     }
   }
 
@@ -312,6 +317,12 @@ function at(document: JsonValue | undefined, ...path: readonly string[]): JsonVa
   let found = document;
   for (const name of path) found = isRecord(found) ? found[name] : undefined;
   return found;
+}
+
+/** Removes what coglet has kept of a run, where its disk is this one. Nobody waits for it. */
+function removeFiles(id: string): void {
+  if (!/^[\w-]+$/.test(id)) return;
+  rm(join(cogletFolder, id), { recursive: true, force: true }).catch(() => {});
 }
 
 function headerValue(text: string): string {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { LaunchSpec } from '../../services/core/launch.ts';
 import { makeGate, startInstance } from './instance.ts';
@@ -57,6 +58,19 @@ describe('a runner and its control plane', () => {
     const ends = await Promise.all(jobs.map((job) => job.ended));
     expect(ends.map(({ outcome }) => outcome.output)).toEqual(jobs.map((_, i) => String(i)));
     expect(jobs.every((job) => job.reports.length === 1 && job.reports[0] === 1)).toBe(true);
+  });
+
+  test('a job leaves no folder of the server behind', async () => {
+    const { protocol } = await startInstance(plain);
+    const gate = await makeGate();
+    const job = protocol.submit({ script: 'wait:go say:done', gate: gate.path });
+    const folder = `/tmp/coglet/predictions/${job.id}`;
+    await vi.waitFor(() => expect(existsSync(folder)).toBe(true), within);
+
+    await gate.open('go');
+    await job.ended;
+
+    await vi.waitFor(() => expect(existsSync(folder)).toBe(false), within);
   });
 
   test('a result outlives an outage of the control plane', async () => {
