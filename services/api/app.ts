@@ -12,6 +12,7 @@ import { Accounts } from '../data/accounts.ts';
 import { Deliveries } from '../data/deliveries.ts';
 import { Examples } from '../data/examples.ts';
 import { Files } from '../data/files.ts';
+import { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import { Models } from '../data/models.ts';
 import { Pools } from '../data/pools.ts';
@@ -131,6 +132,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const dispatch = new Dispatch({
     flow,
     pools,
+    reports: new InstanceReports(table),
     queue: parts.queue,
     channel,
     objects,

@@ -1,6 +1,7 @@
-import { errors, jwtVerify } from 'jose';
+import { errors, type JWTPayload, jwtVerify } from 'jose';
+import { z } from 'zod';
 import { ProblemError } from '../core/errors.ts';
-import { tokenAudience } from '../core/kubernetes-names.ts';
+import { isPodOf, modelsNamespace, runnerAccount, tokenAudience } from '../core/kubernetes-names.ts';
 import { ClusterKeys } from './cluster-keys.ts';
 import type { FleetIdentity } from './dispatch.ts';
 
@@ -15,9 +16,13 @@ export interface ClusterTrust {
   readonly directorAccount: string;
 }
 
+const runnerSubject = `system:serviceaccount:${modelsNamespace}:${runnerAccount}`;
+const podClaimsSchema = z.object({ 'kubernetes.io': z.object({ pod: z.object({ name: z.string() }) }) });
+
 /**
- * Knows a cluster's director by the token that Kubernetes gives its pod: signed by the cluster, made out to this
- * platform, and good for an hour.
+ * Knows a cluster's director, and the runners that it has started, by the tokens that Kubernetes gives their pods: signed
+ * by the cluster, made out to this platform, and good for an hour. A runner's names its pod, and the pod's name its pool:
+ * only the director can make pods where models run.
  * Source: Kubernetes, "Managing Service Accounts", and OpenID Connect Discovery 1.0.
  */
 export class ClusterTokens {
@@ -32,14 +37,22 @@ export class ClusterTokens {
     this.#now = now;
   }
 
-  /** @throws ProblemError `unauthenticated`, or `unavailable` where the issuer's keys are not to be had */
-  async verify(token: string): Promise<FleetIdentity> {
-    const subject = await this.#subjectOf(token);
-    if (subject === `system:serviceaccount:${this.#trust.directorAccount}`) return { role: 'director' };
-    throw new ProblemError('unauthenticated', 'The token is of a ServiceAccount that is no director.');
+  /**
+   * @param pool what a runner says that it is of
+   * @throws ProblemError `unauthenticated`; `forbidden` for a pod of another pool; `unavailable` where the issuer's keys
+   * are not to be had
+   */
+  async verify(token: string, pool?: string): Promise<FleetIdentity> {
+    const payload = await this.#payloadOf(token);
+    if (payload.sub === `system:serviceaccount:${this.#trust.directorAccount}`) return { role: 'director' };
+    if (payload.sub === runnerSubject && pool !== undefined) return runnerOf(payload, pool);
+    throw new ProblemError(
+      'unauthenticated',
+      'The token is of a ServiceAccount that is no director or runner.',
+    );
   }
 
-  async #subjectOf(token: string): Promise<string | undefined> {
+  async #payloadOf(token: string): Promise<JWTPayload> {
     try {
       const { payload } = await jwtVerify(token, this.#keys.find, {
         // What Kubernetes signs with; above all not `none`, nor a public key taken for a shared one.
@@ -50,12 +63,18 @@ export class ClusterTokens {
         clockTolerance: clockToleranceSeconds,
         currentDate: new Date(this.#now()),
       });
-      return payload.sub;
+      return payload;
     } catch (error) {
       if (!(error instanceof errors.JOSEError)) throw error;
       throw new ProblemError('unauthenticated', `The token is not valid: ${error.code}.`);
     }
   }
+}
+
+function runnerOf(payload: JWTPayload, pool: string): FleetIdentity {
+  const claims = podClaimsSchema.safeParse(payload);
+  if (claims.success && isPodOf(pool, claims.data['kubernetes.io'].pod.name)) return { role: 'runner', pool };
+  throw new ProblemError('forbidden', 'The token is of a pod of another pool.');
 }
 
 /** Whether a token is made like a JWT, and not like one that this api mints. */

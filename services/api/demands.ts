@@ -1,10 +1,11 @@
 import type { PoolState } from '../core/pool.ts';
 import { remember } from '../core/remembered.ts';
+import type { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Pools } from '../data/pools.ts';
 import { demandTopic } from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
-import type { Demand, PoolDemand, RefuseRequest } from '../ports/fleet-protocol/port.ts';
+import type { Demand, DemandRequest, PoolDemand, RefuseRequest } from '../ports/fleet-protocol/port.ts';
 import { longPoll } from './long-poll.ts';
 
 /** Jobs of a pool that are counted before it is simply "many": more would ask for no more instances. */
@@ -19,6 +20,7 @@ const rememberedPools = 1000;
 export class Demands {
   readonly #flow: JobFlow;
   readonly #pools: Pools;
+  readonly #reports: InstanceReports;
   readonly #channel: Channel;
   readonly #now: () => number;
   readonly #spacingMs: number;
@@ -30,6 +32,7 @@ export class Demands {
   constructor(parts: {
     readonly flow: JobFlow;
     readonly pools: Pools;
+    readonly reports: InstanceReports;
     readonly channel: Channel;
     readonly now: () => number;
     /** Least time between two looks: each reads a dozen times for each pool. @default 0 */
@@ -37,6 +40,7 @@ export class Demands {
   }) {
     this.#flow = parts.flow;
     this.#pools = parts.pools;
+    this.#reports = parts.reports;
     this.#channel = parts.channel;
     this.#now = parts.now;
     this.#spacingMs = parts.demandSpacingMs ?? 0;
@@ -52,15 +56,18 @@ export class Demands {
   }
 
   /** What the pools want, once that may have changed. */
-  async next(waitSeconds: number, signal?: AbortSignal): Promise<Demand> {
+  async next({ waitSeconds, reportsAfter }: DemandRequest, signal?: AbortSignal): Promise<Demand> {
     if (!this.#demandChanged) await this.#demandChange(waitSeconds, signal);
     const spacingMs = this.#lookedAt + this.#spacingMs - performance.now();
     if (spacingMs > 0) await longPoll(spacingMs / 1000, signal).ended;
     this.#lookedAt = performance.now();
     this.#demandChanged = false;
-    const pools = await this.#pools.active(this.#now());
+    const [pools, reports] = await Promise.all([
+      this.#pools.active(this.#now()),
+      reportsAfter === undefined ? undefined : this.#reports.since(reportsAfter),
+    ]);
     const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));
-    return { pools: demand };
+    return { pools: demand, reports: reports && [...reports] };
   }
 
   async #demandChange(waitSeconds: number, signal?: AbortSignal): Promise<void> {

@@ -4,16 +4,26 @@ import { newJobId } from '../core/ids.ts';
 import type { Job } from '../core/job.ts';
 import { outputFileKey } from '../core/output-files.ts';
 import { remember } from '../core/remembered.ts';
+import type { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Result } from '../data/jobs.ts';
 import type { Pools } from '../data/pools.ts';
-import { encodeOutput, formatPlace, instanceTopic, jobTopic, readProgress } from '../data/progress.ts';
+import {
+  demandTopic,
+  encodeOutput,
+  formatPlace,
+  instanceTopic,
+  jobTopic,
+  readProgress,
+} from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import {
   type Assignment,
+  type DrainRequest,
   type FilePlace,
   type FleetProtocol,
   type HeartbeatRequest,
+  type InstanceReport,
   type JobRef,
   type LeaseRequest,
   leaseSeconds,
@@ -62,11 +72,13 @@ export class Dispatch {
   readonly #followed = new Map<string, Followed>();
   readonly #watched = new Map<string, string>();
   readonly #demands: Demands;
+  readonly #reports: InstanceReports;
   readonly #logger: Logger | undefined;
 
   constructor(parts: {
     flow: JobFlow;
     pools: Pools;
+    reports: InstanceReports;
     queue: Queue;
     channel: Channel;
     objects: Objects;
@@ -83,6 +95,7 @@ export class Dispatch {
     this.#now = parts.now;
     this.#live = new LiveCheckpoints(parts.flow);
     this.#demands = new Demands(parts);
+    this.#reports = parts.reports;
     this.#logger = parts.logger;
   }
 
@@ -104,9 +117,14 @@ export class Dispatch {
       report: async (report) => this.#report(runnersPool(identity), report),
       placeFile: async (request) => this.#placeFile(runnersPool(identity), request),
       giveBack: async (ref) => this.#giveBack(runnersPool(identity), ref),
+      reportInstance: async (report) => this.#reportInstance(runnersPool(identity), report),
+      drain: async (request) => {
+        mustBeDirector(identity);
+        await this.#drain(request);
+      },
       demand: async (request, signal) => {
         mustBeDirector(identity);
-        return await this.#demands.next(request.waitSeconds, signal);
+        return await this.#demands.next(request, signal);
       },
       reportPool: async (state) => {
         mustBeDirector(identity);
@@ -196,9 +214,12 @@ export class Dispatch {
     const topic = instanceTopic(`${pool}/${request.instance}`);
     const poll = longPoll(request.waitSeconds, signal);
     const stop: JobRef[] = [];
+    let drain: StopList['drain'];
     const take = (event: { id: string; data: string }) => {
       remember(this.#watched, topic, event.id, rememberedLimit);
-      stop.push(JSON.parse(event.data) as JobRef);
+      const order = JSON.parse(event.data) as JobRef | Pick<StopList, 'drain'>;
+      if ('id' in order) stop.push(order);
+      else drain = order.drain;
     };
     const subscription = await this.#channel.subscribe(
       topic,
@@ -209,10 +230,22 @@ export class Dispatch {
       this.#watched.get(topic),
     );
     subscription.replay.events.forEach(take);
-    if (stop.length > 0) poll.end();
+    if (stop.length > 0 || drain) poll.end();
     await poll.ended;
     subscription.close();
-    return { stop };
+    return { stop, ...(drain ? { drain } : {}) };
+  }
+
+  async #reportInstance(pool: string, report: InstanceReport): Promise<void> {
+    await this.#reports.put(pool, report, this.#now());
+    // Its director hears of it at once.
+    await this.#channel.ring(demandTopic);
+  }
+
+  async #drain({ pool, instance, graceSeconds }: DrainRequest): Promise<void> {
+    const data = JSON.stringify({ drain: { graceSeconds } } satisfies Pick<StopList, 'drain'>);
+    const id = `drain-${newJobId(this.#now())}`;
+    await this.#channel.publish(instanceTopic(`${pool}/${instance}`), { id, type: 'drain', data });
   }
 
   async #report(pool: string, report: Report): Promise<void> {

@@ -240,6 +240,7 @@ export class Predictions {
       hardware: job.hardware,
       concurrency: version.concurrency,
       streams: version.streams,
+      ...(version.image === undefined ? {} : { image: version.image }),
     };
     await this.#parts.pools.touch(pool, now);
     rememberTime(this.#touched, job.pool, now, touchMs);

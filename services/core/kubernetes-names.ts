@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** Names that the machines of a cluster and whoever places pods on them share. */
 
 /** Label of a machine, and of a model's pod: the SKU that it provides or runs on. */
@@ -25,4 +27,28 @@ export const tokenAudience = 'mimeo';
 /** The priority class of models' pods on one SKU; quotas go by it. */
 export function priorityClassOf(sku: string): string {
   return `mimeo-${sku}`;
+}
+
+/** The ServiceAccount of models' pods, of `modelsNamespace`. It may do nothing; its token names its pod. */
+export const runnerAccount = 'runner';
+/** Label of everything that the director makes, and its value. */
+export const managedByLabel = 'app.kubernetes.io/managed-by';
+export const directorManager = 'mimeo-director';
+
+/**
+ * The name of a pool in the cluster, which its pods' names begin with: `m-` and 128 bits of the SHA-256 of the pool's id,
+ * so that the name of a pod, which the cluster signs into its token, proves which pool it is of.
+ */
+export function poolName(poolId: string): string {
+  return `m-${createHash('sha256').update(poolId).digest('hex').slice(0, 32)}`;
+}
+
+/** The name of a pool's instance and of its pod. @param suffix lower-case letters and digits, of no other instance */
+export function podName(poolId: string, suffix: string): string {
+  return `${poolName(poolId)}-${suffix}`;
+}
+
+/** Whether a pod is of a pool, by its name. */
+export function isPodOf(poolId: string, pod: string): boolean {
+  return pod.startsWith(`${poolName(poolId)}-`);
 }

@@ -11,6 +11,8 @@ export const poolSchema = z.object({
   /** Predictions that one instance runs at once. */
   concurrency: z.int().positive(),
   streams: z.boolean(),
+  /** The version's container image, `registry/repository@sha256:…`; absent where the version was made of a folder. */
+  image: z.string().optional(),
 });
 export type Pool = z.infer<typeof poolSchema>;
 
@@ -40,6 +42,8 @@ export const instanceSchema = z.object({
     .nullable(),
   /** What setup printed; kept for failed instances, capped. */
   setupLogs: z.string(),
+  /** What it waits for while it starts, in a sentence; absent where its phase says all there is. */
+  detail: z.string().optional(),
 });
 export type Instance = z.infer<typeof instanceSchema>;
 

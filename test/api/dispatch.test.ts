@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Dispatch } from '../../services/api/dispatch.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
+import { InstanceReports } from '../../services/data/instance-reports.ts';
 import { jobTopic } from '../../services/data/progress.ts';
 import type { Assignment, RunnerEvent } from '../../services/ports/fleet-protocol/port.ts';
 import { openApi, type TestApi } from '../support/api.ts';
@@ -16,8 +17,18 @@ afterEach(async () => test.close());
 
 /** What another process of the control plane is: it shares the stores, and remembers nothing of this one. */
 function anotherDispatch(demandSpacingMs?: number): Dispatch {
-  const { flow, pools, queue, channel, objects, clock } = test;
-  return new Dispatch({ flow, pools, queue, channel, objects, now: () => clock.now, demandSpacingMs });
+  const { flow, pools, table, queue, channel, objects, clock } = test;
+  const reports = new InstanceReports(table);
+  return new Dispatch({
+    flow,
+    pools,
+    reports,
+    queue,
+    channel,
+    objects,
+    now: () => clock.now,
+    demandSpacingMs,
+  });
 }
 
 const create = async () => test.call('POST', '/v1/models/local/echo/predictions', { input: { text: 'x' } });

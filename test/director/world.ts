@@ -113,6 +113,9 @@ export class World implements DirectorProtocol, Fleet {
     this.reports.push({ at: Date.now(), state });
   }
 
+  /** Its fleet needs no order to pass on. */
+  async drain(): Promise<void> {}
+
   async refuse(request: RefuseRequest): Promise<void> {
     const line = this.#lines.get(request.pool);
     this.refusals.push({ ...request, at: Date.now(), jobs: line?.queue.length ?? 0 });

@@ -15,6 +15,7 @@ it('a runner on this machine gets URLs that lead to this machine, and all others
     report: async (report) => memory.report(report),
     placeFile: async () => memory.placeFile(),
     giveBack: async (ref) => memory.giveBack(ref),
+    reportInstance: async (report) => memory.reportInstance(report),
   };
   const protocol = withInternalUrls(runner, urls);
   memory.submit({

@@ -4,6 +4,7 @@ import type {
   Assignment,
   FilePlace,
   HeartbeatRequest,
+  InstanceReport,
   JobRef,
   LeaseRequest,
   Report,
@@ -91,7 +92,10 @@ export class MemoryProtocol implements RunnerProtocol {
     return this.#poll(request, signal, { stop: [] }, () => {
       const stop = [...this.#jobs.values()].filter((job) => job.canceled);
       for (const job of stop) job.canceled = false;
-      return stop.length > 0 ? { stop: stop.map(({ id, attempt }) => ({ id, attempt })) } : undefined;
+      const { drainOrder: drain } = this;
+      this.drainOrder = undefined;
+      if (stop.length === 0 && !drain) return undefined;
+      return { stop: stop.map(({ id, attempt }) => ({ id, attempt })), ...(drain ? { drain } : {}) };
     });
   }
 
@@ -120,6 +124,16 @@ export class MemoryProtocol implements RunnerProtocol {
   async placeFile(): Promise<FilePlace> {
     if (!this.place) throw new ProblemError('not_found', 'There is no such call.');
     return this.place();
+  }
+
+  /** What the runner has said of its instance. */
+  readonly instanceReports: InstanceReport[] = [];
+  /** Told by the next `watch`. */
+  drainOrder: StopList['drain'];
+
+  async reportInstance(report: InstanceReport): Promise<void> {
+    this.#check();
+    this.instanceReports.push(report);
   }
 
   async giveBack(ref: JobRef): Promise<void> {

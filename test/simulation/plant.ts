@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { Dispatch } from '../../services/api/dispatch.ts';
 import type { Pool } from '../../services/core/pool.ts';
+import { InstanceReports } from '../../services/data/instance-reports.ts';
 import { JobFlow } from '../../services/data/job-flow.ts';
 import { isEndedJob, Jobs } from '../../services/data/jobs.ts';
 import { Pools } from '../../services/data/pools.ts';
@@ -74,7 +75,7 @@ export async function openPlant(folder: string, clock: { now: number }, faults: 
   const parts = { queue: faultyQueue(queue, faults), channel: faultyChannel(channel, faults) };
   const flow = new JobFlow({ jobs: new Jobs(unreliable, objects), ...parts });
   const pools = new Pools(table);
-  const dispatch = new Dispatch({ flow, pools, ...parts, objects, now });
+  const dispatch = new Dispatch({ flow, pools, reports: new InstanceReports(table), ...parts, objects, now });
   await dispatch.start();
   // By a chance of its own: it works when timers let it, which no seed repeats.
   const meteringFaults: Faults = {

@@ -4,11 +4,14 @@ import { ProblemError } from '../../core/errors.ts';
 import { poolStateSchema } from '../../core/pool.ts';
 import {
   demandRequestSchema,
+  drainRequestSchema,
   type FleetProtocol,
   heartbeatRequestSchema,
+  instanceReportSchema,
   jobRefSchema,
   leaseRequestSchema,
   placeFileRequestSchema,
+  poolHeader,
   protocolHeader,
   protocolVersion,
   type RunnerToken,
@@ -28,15 +31,17 @@ const runnerTokenSeconds = 3600;
 export function fleetRoutes(parts: {
   readonly dispatch: Dispatch;
   readonly tokens: FleetTokens;
-  /** Given where a cluster's director proves itself by a token of its own. */
+  /** Given where a cluster's director and runners prove themselves by tokens of their own. */
   readonly clusterTokens?: ClusterTokens;
   /** Ends long polls as if nothing had come: whoever polls goes on elsewhere. */
   readonly draining: AbortSignal;
 }): Hono {
   const app = new Hono();
 
-  const identify = async (token: string): Promise<FleetIdentity> =>
-    parts.clusterTokens && isJwt(token) ? parts.clusterTokens.verify(token) : parts.tokens.verify(token);
+  const identify = async (token: string, pool: string | undefined): Promise<FleetIdentity> =>
+    parts.clusterTokens && isJwt(token)
+      ? parts.clusterTokens.verify(token, pool)
+      : parts.tokens.verify(token);
 
   const call = <T>(
     name: string,
@@ -50,7 +55,8 @@ export function fleetRoutes(parts: {
   ) =>
     app.post(`/fleet/v1/${name}`, async (context) => {
       refuseOtherVersion(context.req.header(protocolHeader));
-      const identity = await identify(bearerToken(context.req.header('authorization')));
+      const token = bearerToken(context.req.header('authorization'));
+      const identity = await identify(token, context.req.header(poolHeader));
       const parsed = schema.safeParse(await readJson(context.req));
       if (!parsed.success) throw new ProblemError('invalid_body', parsed.error.message);
       const answer = await handle(
@@ -80,6 +86,8 @@ export function fleetRoutes(parts: {
   call('report', reportSchema, async (protocol, body) => protocol.report(body));
   call('place-file', placeFileRequestSchema, async (protocol, body) => protocol.placeFile(body));
   call('give-back', jobRefSchema, async (protocol, body) => protocol.giveBack(body));
+  call('instance', instanceReportSchema, async (protocol, body) => protocol.reportInstance(body));
+  call('drain', drainRequestSchema, async (protocol, body) => protocol.drain(body));
   call('demand', demandRequestSchema, async (protocol, body, signal) =>
     protocol.demand(body, endsEarly(signal)),
   );

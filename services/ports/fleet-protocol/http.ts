@@ -5,6 +5,7 @@ import {
   demandSchema,
   type FleetProtocol,
   filePlaceSchema,
+  poolHeader,
   protocolHeader,
   protocolVersion,
   runnerTokenSchema,
@@ -26,6 +27,8 @@ export function createHttpFleetProtocol(options: {
   readonly url: string;
   /** A function where it changes from time to time. */
   readonly token: string | (() => Promise<string>);
+  /** The pool of a runner whose token is its pod's. */
+  readonly pool?: string;
 }): FleetProtocol {
   const call = callerOf(options);
 
@@ -54,6 +57,8 @@ export function createHttpFleetProtocol(options: {
     giveBack: async (job) => void (await call('give-back', job, z.null())),
     demand: async (request, signal) => poll('demand', request, demandSchema, signal, { pools: [] }),
     reportPool: async (state) => void (await call('pool', state, z.null())),
+    reportInstance: async (report) => void (await call('instance', report, z.null())),
+    drain: async (request) => void (await call('drain', request, z.null())),
     refuse: async (request) => void (await call('refuse', request, z.null())),
   };
 }
@@ -84,7 +89,11 @@ export function createRunnerTokens(options: {
 }
 
 /** One POST a call. @throws ProblemError where the api refuses it, and `unavailable` where it cannot be reached */
-function callerOf(options: { readonly url: string; readonly token: string | (() => Promise<string>) }) {
+function callerOf(options: {
+  readonly url: string;
+  readonly token: string | (() => Promise<string>);
+  readonly pool?: string;
+}) {
   const base = `${options.url.replace(/\/+$/, '')}/fleet/v1`;
   const { token } = options;
 
@@ -98,6 +107,7 @@ function callerOf(options: { readonly url: string; readonly token: string | (() 
       authorization: `Bearer ${typeof token === 'string' ? token : await token()}`,
       'content-type': 'application/json',
       [protocolHeader]: String(protocolVersion),
+      ...(options.pool === undefined ? {} : { [poolHeader]: options.pool }),
     };
     const { signal } = limits;
     const given = new AbortController();

@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import { failureSchema } from '../../core/job.ts';
 import { maxOutputFiles, outputFileSchema } from '../../core/output-files.ts';
-import { poolSchema, type poolStateSchema } from '../../core/pool.ts';
+import { instanceSchema, poolSchema, type poolStateSchema } from '../../core/pool.ts';
 
 /** Rises when a peer of the release before could not understand a message any more. */
 export const protocolVersion = 1;
 /** Header that carries `protocolVersion` over HTTP. */
 export const protocolHeader = 'mimeo-fleet-protocol';
+
+/** Header by which a runner in a cluster says which pool it is of; the name of its pod, in its token, proves it. */
+export const poolHeader = 'mimeo-pool';
 
 /** A lease that is not renewed for this long is lost. */
 export const leaseSeconds = 60;
@@ -107,11 +110,52 @@ export const heartbeatRequestSchema = z.object({
 });
 export type HeartbeatRequest = z.infer<typeof heartbeatRequestSchema>;
 
-export const stopListSchema = z.object({ stop: z.array(jobRefSchema) });
+export const stopListSchema = z.object({
+  stop: z.array(jobRefSchema),
+  /** Set where the whole instance is to end: it leases nothing more, ends what it can in time and gives back the rest. */
+  drain: z.object({ graceSeconds: z.number().nonnegative() }).optional(),
+});
 /** Jobs that the runner must stop: canceled, or no longer its own. */
 export type StopList = z.infer<typeof stopListSchema>;
 
-export const demandRequestSchema = z.object({ waitSeconds: z.number().min(0).max(maxPollSeconds) });
+export const instanceReportSchema = instanceSchema
+  .pick({ readyAt: true, running: true, idleSince: true, failure: true, setupLogs: true })
+  .extend({
+    instance: z.string().min(1).max(200),
+    /** `drained`: it has ended by an order to do so, and the control plane knows of all of its jobs. */
+    phase: z.enum(['setup', 'ready', 'draining', 'drained', 'failed']),
+    /** Why it has to be replaced though it was ready; null while it need not be. */
+    broken: z.string().nullable(),
+  });
+/**
+ * What a runner says of its instance: when its phase changes, when it was idle for `idleReportSeconds` and when it works
+ * again after that, and every `repeatReportSeconds`. A fleet whose runners are on other machines goes by it.
+ */
+export type InstanceReport = z.infer<typeof instanceReportSchema>;
+/** Shorter times without work are not told: each report is a write. */
+export const idleReportSeconds = 5;
+/** How often a report is repeated though nothing changed. */
+export const repeatReportSeconds = 600;
+/** For how long a report is kept. */
+export const reportKeptSeconds = 3600;
+
+/** A report, by whose pool it is and when the control plane got it (epoch ms). */
+export const receivedReportSchema = instanceReportSchema.extend({ pool: z.string(), receivedAt: z.number() });
+export type ReceivedReport = z.infer<typeof receivedReportSchema>;
+
+export const drainRequestSchema = z.object({
+  pool: z.string().min(1),
+  instance: z.string().min(1).max(200),
+  graceSeconds: z.number().nonnegative(),
+});
+/** Tells an instance to end. It may be lost: repeat it until the instance says that it drains. */
+export type DrainRequest = z.infer<typeof drainRequestSchema>;
+
+export const demandRequestSchema = z.object({
+  waitSeconds: z.number().min(0).max(maxPollSeconds),
+  /** Epoch ms: reports of instances that were received since then are wanted. Absent: none is. */
+  reportsAfter: z.number().nonnegative().optional(),
+});
 export type DemandRequest = z.infer<typeof demandRequestSchema>;
 
 export const demandSchema = z.object({
@@ -126,6 +170,8 @@ export const demandSchema = z.object({
       runSeconds: z.array(z.number()),
     }),
   ),
+  /** Reports of instances where they were asked for, each instance's newest; some may come twice. */
+  reports: z.array(receivedReportSchema).optional(),
 });
 /** Every pool that has unfinished jobs, or had some in the last minutes. */
 export type Demand = z.infer<typeof demandSchema>;
@@ -164,6 +210,11 @@ export interface RunnerProtocol {
   placeFile(request: PlaceFileRequest): Promise<FilePlace>;
   /** Puts a job back that this runner cannot finish. A job that is not its own any more is left alone. */
   giveBack(job: JobRef): Promise<void>;
+  /**
+   * What this runner's instance is like. Changes nothing for its jobs.
+   * @throws ProblemError `not_found` from a release that takes none
+   */
+  reportInstance(report: InstanceReport): Promise<void>;
 }
 
 /** What a director says to the control plane. */
@@ -173,6 +224,8 @@ export interface DirectorProtocol {
   /** What a pool is like now. */
   reportPool(state: z.infer<typeof poolStateSchema>): Promise<void>;
   refuse(request: RefuseRequest): Promise<void>;
+  /** Passes an order to drain on to the instance's `watch`. */
+  drain(request: DrainRequest): Promise<void>;
 }
 
 export type FleetProtocol = RunnerProtocol & DirectorProtocol;
