@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Dispatcher, Pool } from 'undici';
+import { removeRunFiles } from '../services/runner/run-files.ts';
 
 /** A server under load: a bare Cog server, Mimeo in front of one, or a peer of Mimeo's. */
 export type Target =
@@ -42,6 +43,7 @@ export async function runRound({ target, clients, seconds }: Round): Promise<Rou
     retries += 1;
   };
   const ask = askOf(pool, target, onRetry);
+  const before = predictions;
   try {
     await Promise.all(Array.from({ length: clients }, async (_, client) => ask(`warm-${client}`)));
     retries = 0;
@@ -59,6 +61,8 @@ export async function runRound({ target, clients, seconds }: Round): Promise<Rou
     return { latenciesMs, elapsedMs: performance.now() - begin, retries, uncounted: clients };
   } finally {
     await pool.close();
+    // A bare Cog server keeps a folder for each.
+    for (let number = before + 1; number <= predictions; number++) await removeRunFiles(cogId(number));
   }
 }
 
@@ -67,7 +71,12 @@ function askOf(pool: Pool, target: Target, onRetry: () => void): Ask {
   return target.kind === 'peer' ? peerAsk(pool, target.path) : mimeoAsk(pool, target);
 }
 
+/** How many runs bare Cog servers were given. */
 let predictions = 0;
+
+function cogId(number: number): string {
+  return `bench-${process.pid}-${number}`;
+}
 
 /**
  * Cog refuses with 409 while its slot is taken, and for a moment after it has answered. A client that asks again at
@@ -77,7 +86,7 @@ let predictions = 0;
 function cogAsk(pool: Pool, onRetry: () => void): Ask {
   return async (text) => {
     predictions += 1;
-    const path = `/predictions/bench-${process.pid}-${predictions}`;
+    const path = `/predictions/${cogId(predictions)}`;
     const body = JSON.stringify({ input: { text } });
     for (;;) {
       const answer = await pool.request({ method: 'PUT', path, headers: jsonHeaders, body });

@@ -1,5 +1,3 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type FileFinder, fileFinder } from '../core/output-files.ts';
 import { attachEvents, impossibleInput, type LiveSource, WebhookReceiver } from './cog-live.ts';
@@ -17,6 +15,7 @@ import {
 import { describeExit } from './exit.ts';
 import { AnswerTooLarge } from './http-answer.ts';
 import { type HttpAnswer, LoopbackHttp } from './loopback-http.ts';
+import { removeRunFiles } from './run-files.ts';
 import { predictionLogs } from './server-log.ts';
 import { cutLogs, type JsonValue, type ProgressEvent, Transcript } from './transcript.ts';
 
@@ -65,8 +64,6 @@ const answerSlackBytes = 16 * 1024 * 1024;
 const smallAnswerBytes = 16 * 1024 * 1024;
 /** What is still to come of a run's events when its answer is there. */
 const lastEventsMs = 300;
-/** Where coglet makes a folder for each run's files, which it never removes: 13 million runs filled a disk's inodes. */
-const cogletFolder = '/tmp/coglet/predictions';
 /** Errors by which Cog tells that its worker, not the model's code, has failed. */
 const workerFailure =
   /^(Worker |Slot socket error|Failed to send request|prediction task lost|Internal error)|unknown reason|exitcode/;
@@ -178,7 +175,7 @@ export class CogClient {
       // Without a reason of our own, a DOMException with its stack is made for each run.
       settled.is = true;
       live?.stop();
-      if (this.#isCoglet) removeFiles(job.id);
+      if (this.#isCoglet) void removeRunFiles(job.id);
     }
   }
 
@@ -317,12 +314,6 @@ function at(document: JsonValue | undefined, ...path: readonly string[]): JsonVa
   let found = document;
   for (const name of path) found = isRecord(found) ? found[name] : undefined;
   return found;
-}
-
-/** Removes what coglet has kept of a run, where its disk is this one. Nobody waits for it. */
-function removeFiles(id: string): void {
-  if (!/^[\w-]+$/.test(id)) return;
-  rm(join(cogletFolder, id), { recursive: true, force: true }).catch(() => {});
 }
 
 function headerValue(text: string): string {
