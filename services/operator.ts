@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Account, Token } from './core/account.ts';
-import { newToken } from './core/ids.ts';
 import { Accounts } from './data/accounts.ts';
 import { isWebhookChange } from './data/deliveries.ts';
 import { isEndedJob } from './data/jobs.ts';
@@ -86,10 +85,8 @@ export async function revokeToken(store: OperatedStore, account: string, id: str
 }
 
 async function addToken(accounts: Accounts, account: string, name: string): Promise<CreatedToken> {
-  const secret = newToken();
-  const id = randomBytes(6).toString('hex');
-  await accounts.putToken(secret, { id, account, name, createdAt: Date.now(), revokedAt: null });
-  return { id, secret };
+  const { token, secret } = await accounts.addToken({ account, name, now: Date.now() });
+  return { id: token.id, secret };
 }
 
 async function withAccounts<T>(store: OperatedStore, work: (accounts: Accounts) => Promise<T>): Promise<T> {

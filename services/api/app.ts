@@ -52,6 +52,7 @@ import { predictionRoutes } from './routes/predictions.ts';
 import { registryRoutes } from './routes/registry.ts';
 import { runnerRoutes } from './routes/runners.ts';
 import { streamRoutes } from './routes/streams.ts';
+import { tokenRoutes } from './routes/tokens.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { UploadRoom, type UploadRoomSize } from './upload-room.ts';
@@ -209,6 +210,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   runnerRoutes(app, { catalogue, tokens: fleetTokens, now });
   fileRoutes(app, uploads, publicUrl);
   accountRoutes(app, { accounts, hardware });
+  tokenRoutes(app, { accounts, now });
   poolRoutes(app, { pools, jobs: flow.jobs, publicUrl, now });
   document(app);
   const drain = () => draining.abort();

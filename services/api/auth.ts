@@ -1,4 +1,5 @@
 import type { HonoRequest } from 'hono';
+import type { TokenScope } from '../core/account.ts';
 import { ProblemError } from '../core/errors.ts';
 import type { Accounts } from '../data/accounts.ts';
 import type { Caller } from './predictions.ts';
@@ -21,29 +22,50 @@ export interface ApiEnv {
 
 /**
  * Tells who calls by the bearer token.
- * @returns a function that throws ProblemError `unauthenticated` for everybody else
+ * @returns a function that throws ProblemError `unauthenticated` for everybody else, and `forbidden` for what a token's
+ * scope does not open
  */
 export function authenticator(
   accounts: Accounts,
   now: () => number,
 ): (request: HonoRequest) => Promise<Caller> {
-  const cache = new Map<string, { readonly caller: Caller; readonly until: number }>();
+  interface Known {
+    readonly caller: Caller;
+    readonly scope: TokenScope;
+    readonly until: number;
+  }
+  const cache = new Map<string, Known>();
 
-  async function find(secret: string): Promise<Caller> {
+  async function find(secret: string): Promise<Known> {
     const cached = cache.get(secret);
-    if (cached && cached.until > now()) return cached.caller;
+    if (cached && cached.until > now()) return cached;
     const token = await accounts.findToken(secret);
     if (!token || token.revokedAt !== null) throw unauthenticated('The API token is not valid.');
     if (cache.size >= cacheLimit) cache.clear();
     const caller = { account: token.account, token: token.id };
-    cache.set(secret, { caller, until: now() + trustedMs });
-    return caller;
+    const known = { caller, scope: token.scope ?? 'all', until: now() + trustedMs };
+    cache.set(secret, known);
+    return known;
   }
 
   return async (request) => {
     refuseTokenInQuery(request.url);
-    return await find(bearerToken(request.header('authorization')));
+    const { caller, scope } = await find(bearerToken(request.header('authorization')));
+    if (scope === 'runner' && !isRunnersCall(request)) {
+      throw new ProblemError('forbidden', 'This token lends machines to models and opens nothing else.');
+    }
+    return caller;
   };
+}
+
+/** What `mimeo runner` asks for: which versions a model has, and a token for the fleet protocol. */
+const runnersCalls: Readonly<Record<string, RegExp>> = {
+  GET: /^\/v1\/models\/[^/]+\/[^/]+$/,
+  POST: /^\/v1\/models\/[^/]+\/[^/]+\/versions\/[^/]+\/runner-token$/,
+};
+
+function isRunnersCall({ method, path }: HonoRequest): boolean {
+  return runnersCalls[method]?.test(path) ?? false;
 }
 
 /** The secret of an `Authorization` header, in its present form or the legacy one. */

@@ -16,6 +16,7 @@ import { registryCommand } from './commands/registry.ts';
 import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
 import { runnerCommand } from './commands/runner.ts';
+import { runnerTokensCommand } from './commands/runner-tokens.ts';
 import { tokensCommand } from './commands/tokens.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { CliError, exitCodes } from './failure.ts';
@@ -69,6 +70,7 @@ const commands = [
   logsCommand,
   rmCommand,
   runnerCommand,
+  runnerTokensCommand,
   webhooksCommand,
   accountsCommand,
   tokensCommand,

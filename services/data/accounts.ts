@@ -1,5 +1,6 @@
-import type { Account, Token } from '../core/account.ts';
-import { hashToken } from '../core/ids.ts';
+import { randomBytes } from 'node:crypto';
+import type { Account, Token, TokenScope } from '../core/account.ts';
+import { hashToken, newToken } from '../core/ids.ts';
 import { ConflictError, type Item, type Key, type Table, type WriteOp } from '../ports/table/port.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
@@ -64,6 +65,22 @@ export class Accounts {
   async get(username: string): Promise<Account | undefined> {
     const item = await this.#table.get({ pk: `ACCOUNT#${username}`, sk: 'ACCOUNT' });
     return item && fromStored<Account>(item);
+  }
+
+  /** Makes a token. @returns it with its secret, which is shown this once: only its hash is stored */
+  async addToken(made: {
+    readonly account: string;
+    readonly name: string;
+    readonly scope?: TokenScope;
+    /** Epoch ms. */
+    readonly now: number;
+  }): Promise<{ readonly token: Token; readonly secret: string }> {
+    const { account, name, scope = 'all', now } = made;
+    const secret = newToken();
+    const id = randomBytes(6).toString('hex');
+    const token: Token = { id, account, name, createdAt: now, revokedAt: null, scope };
+    await this.putToken(secret, token);
+    return { token, secret };
   }
 
   /** @param secret what its holder sends; only its hash is stored */
