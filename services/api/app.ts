@@ -12,6 +12,7 @@ import { Accounts } from '../data/accounts.ts';
 import { Deliveries } from '../data/deliveries.ts';
 import { Examples } from '../data/examples.ts';
 import { Files } from '../data/files.ts';
+import { InstanceRecords } from '../data/instance-records.ts';
 import { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import { Models } from '../data/models.ts';
@@ -44,6 +45,7 @@ import { exampleRoutes } from './routes/examples.ts';
 import { fileDownloadRoutes, fileRoutes, filesPath } from './routes/files.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
+import { instanceRoutes } from './routes/instances.ts';
 import { modelSettingsRoutes } from './routes/model-settings.ts';
 import { modelRoutes } from './routes/models.ts';
 import { objectRoutes, type ServedObjects } from './routes/objects.ts';
@@ -126,6 +128,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const models = new Models(table);
   const accounts = new Accounts(table);
   const pools = new Pools(table);
+  const records = new InstanceRecords(table);
   const catalogue = new Catalogue(models);
   const examples = new Examples(table, flow.jobs);
   const fleetTokens = new FleetTokens(signingKey, now);
@@ -134,6 +137,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     flow,
     pools,
     reports: new InstanceReports(table),
+    records,
     queue: parts.queue,
     channel,
     objects,
@@ -211,6 +215,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   fileRoutes(app, uploads, publicUrl);
   accountRoutes(app, { accounts, hardware });
   tokenRoutes(app, { accounts, now });
+  instanceRoutes(app, { records, publicUrl });
   poolRoutes(app, { pools, jobs: flow.jobs, publicUrl, now });
   document(app);
   const drain = () => draining.abort();

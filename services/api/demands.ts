@@ -1,5 +1,6 @@
 import type { PoolState } from '../core/pool.ts';
 import { remember } from '../core/remembered.ts';
+import type { InstanceRecords } from '../data/instance-records.ts';
 import type { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Pools } from '../data/pools.ts';
@@ -21,6 +22,7 @@ export class Demands {
   readonly #flow: JobFlow;
   readonly #pools: Pools;
   readonly #reports: InstanceReports;
+  readonly #records: InstanceRecords;
   readonly #channel: Channel;
   readonly #now: () => number;
   readonly #spacingMs: number;
@@ -33,6 +35,7 @@ export class Demands {
     readonly flow: JobFlow;
     readonly pools: Pools;
     readonly reports: InstanceReports;
+    readonly records: InstanceRecords;
     readonly channel: Channel;
     readonly now: () => number;
     /** Least time between two looks: each reads a dozen times for each pool. @default 0 */
@@ -41,6 +44,7 @@ export class Demands {
     this.#flow = parts.flow;
     this.#pools = parts.pools;
     this.#reports = parts.reports;
+    this.#records = parts.records;
     this.#channel = parts.channel;
     this.#now = parts.now;
     this.#spacingMs = parts.demandSpacingMs ?? 0;
@@ -107,6 +111,9 @@ export class Demands {
 
   /** Keeps what the director says of a pool. */
   async reportPool(state: PoolState): Promise<void> {
+    const [pool, before] = await Promise.all([this.#pools.get(state.pool), this.#pools.state(state.pool)]);
+    // First what is kept: where this fails, the next look at the pool says it again.
+    if (pool) await this.#records.follow(pool, before, state);
     await this.#pools.putState(state);
   }
 

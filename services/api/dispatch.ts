@@ -4,6 +4,7 @@ import { newJobId } from '../core/ids.ts';
 import type { Job } from '../core/job.ts';
 import { outputFileKey } from '../core/output-files.ts';
 import { remember } from '../core/remembered.ts';
+import type { InstanceRecords } from '../data/instance-records.ts';
 import type { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Result } from '../data/jobs.ts';
@@ -79,6 +80,7 @@ export class Dispatch {
     flow: JobFlow;
     pools: Pools;
     reports: InstanceReports;
+    records: InstanceRecords;
     queue: Queue;
     channel: Channel;
     objects: Objects;

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Dispatch } from '../../services/api/dispatch.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
+import { InstanceRecords } from '../../services/data/instance-records.ts';
 import { InstanceReports } from '../../services/data/instance-reports.ts';
 import { jobTopic } from '../../services/data/progress.ts';
 import type { Assignment, RunnerEvent } from '../../services/ports/fleet-protocol/port.ts';
@@ -19,16 +20,9 @@ afterEach(async () => test.close());
 function anotherDispatch(demandSpacingMs?: number): Dispatch {
   const { flow, pools, table, queue, channel, objects, clock } = test;
   const reports = new InstanceReports(table);
-  return new Dispatch({
-    flow,
-    pools,
-    reports,
-    queue,
-    channel,
-    objects,
-    now: () => clock.now,
-    demandSpacingMs,
-  });
+  const records = new InstanceRecords(table);
+  const now = () => clock.now;
+  return new Dispatch({ flow, pools, reports, records, queue, channel, objects, now, demandSpacingMs });
 }
 
 const create = async () => test.call('POST', '/v1/models/local/echo/predictions', { input: { text: 'x' } });

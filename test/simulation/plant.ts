@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { Dispatch } from '../../services/api/dispatch.ts';
 import type { Pool } from '../../services/core/pool.ts';
+import { InstanceRecords } from '../../services/data/instance-records.ts';
 import { InstanceReports } from '../../services/data/instance-reports.ts';
 import { JobFlow } from '../../services/data/job-flow.ts';
 import { isEndedJob, Jobs } from '../../services/data/jobs.ts';
@@ -75,7 +76,15 @@ export async function openPlant(folder: string, clock: { now: number }, faults: 
   const parts = { queue: faultyQueue(queue, faults), channel: faultyChannel(channel, faults) };
   const flow = new JobFlow({ jobs: new Jobs(unreliable, objects), ...parts });
   const pools = new Pools(table);
-  const dispatch = new Dispatch({ flow, pools, reports: new InstanceReports(table), ...parts, objects, now });
+  const dispatch = new Dispatch({
+    flow,
+    pools,
+    reports: new InstanceReports(table),
+    records: new InstanceRecords(table),
+    ...parts,
+    objects,
+    now,
+  });
   await dispatch.start();
   // By a chance of its own: it works when timers let it, which no seed repeats.
   const meteringFaults: Faults = {
