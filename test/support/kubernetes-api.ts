@@ -56,7 +56,7 @@ interface KubernetesClient {
   ): Promise<readonly KubernetesObject[]>;
   /**
    * Any request.
-   * @param body is sent as JSON
+   * @param body is sent as JSON; of PATCH, it is a strategic merge patch
    * @throws KubernetesRefusal for a status of 400 and above
    */
   request(method: string, path: string, body?: unknown, token?: string): Promise<unknown>;
@@ -295,10 +295,13 @@ function clientOf(url: string, issuer: string, authority: string): KubernetesCli
       }
       return made;
     },
-    request: (method, path, body, bearer = token) => send(method, path, body, 'application/json', bearer),
+    request: (method, path, body, bearer = token) => {
+      const contentType = method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json';
+      return send(method, path, body, contentType, bearer);
+    },
     async serviceAccountToken(namespace, name, audience, pod) {
       const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
-      const boundObjectRef = pod && { apiVersion: 'v1', kind: 'Pod', ...pod };
+      const boundObjectRef = pod && { apiVersion: 'v1', kind: 'Pod', name: pod.name, uid: pod.uid };
       const body = {
         apiVersion: 'authentication.k8s.io/v1',
         kind: 'TokenRequest',
