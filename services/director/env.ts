@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { describeVariable, logVariables } from '../core/cloud-variables.ts';
-import { parseEnvironment } from '../core/environment.ts';
+import { exactlyOneOf, parseEnvironment } from '../core/environment.ts';
 
 const seconds = z.coerce.number().positive();
 
@@ -30,17 +30,9 @@ const variables = z.object({
 });
 
 /** The director's environment; what infra gives it is typed by this. */
-export const directorEnvironment = variables.superRefine((env, context) => {
-  const { MIMEO_DIRECTOR_TOKEN: token, MIMEO_DIRECTOR_TOKEN_FILE: file } = env;
-  const path = ['MIMEO_DIRECTOR_TOKEN'];
-  if (token !== undefined && file !== undefined) {
-    const message = 'is set, and so is MIMEO_DIRECTOR_TOKEN_FILE; one of them is enough';
-    context.addIssue({ code: 'custom', path, message });
-  }
-  if (token === undefined && file === undefined) {
-    context.addIssue({ code: 'custom', path, message: 'or MIMEO_DIRECTOR_TOKEN_FILE is needed' });
-  }
-});
+export const directorEnvironment = variables.superRefine(
+  exactlyOneOf('MIMEO_DIRECTOR_TOKEN', 'MIMEO_DIRECTOR_TOKEN_FILE'),
+);
 export type DirectorEnv = z.infer<typeof directorEnvironment>;
 
 /** @throws Error with a line for each mistake */

@@ -4,12 +4,12 @@ import { pino } from 'pino';
 import { defaultPolicy } from '../core/scaling.ts';
 import { createProcessFleet } from '../ports/fleet/processes.ts';
 import { createHttpFleetProtocol, createRunnerTokens } from '../ports/fleet-protocol/http.ts';
+import { peerToken } from '../ports/fleet-protocol/token.ts';
 import { SourceRegistrar } from '../registrar/source.ts';
 import { startRunner } from '../runner/app.ts';
 import { openFileReceiver } from '../runner/file-receiver.ts';
 import { startDirector } from './app.ts';
 import { parseDirectorEnv } from './env.ts';
-import { directorToken } from './token.ts';
 
 /** Runs what the control plane asks for as processes of this machine, until SIGTERM. */
 async function main(): Promise<void> {
@@ -18,7 +18,7 @@ async function main(): Promise<void> {
   const env = parseDirectorEnv(process.env);
   const logger = pino({ level: env.MIMEO_LOG_LEVEL, base: { service: 'director' } });
   const { MIMEO_URL: url } = env;
-  const token = directorToken(env);
+  const token = peerToken({ token: env.MIMEO_DIRECTOR_TOKEN, file: env.MIMEO_DIRECTOR_TOKEN_FILE });
   const runnerTokens = createRunnerTokens({ url, token });
   const registrar = new SourceRegistrar({ home: resolve(env.MIMEO_HOME), python: env.MIMEO_PYTHON });
   const receiver = await openFileReceiver();

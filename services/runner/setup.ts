@@ -16,6 +16,8 @@ export interface SetupOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly serverLog: () => string;
+  /** Whether the time counts from the server's first answer: it may wait for its image until then. */
+  readonly countsFromFirstAnswer: boolean;
   /** What has been printed so far. */
   onLogs(logs: string): void;
 }
@@ -29,10 +31,15 @@ export const lastLinesMs = 200;
 /** Waits until a Cog server can take jobs. Undefined where `signal` aborted first. */
 export async function awaitSetup(cog: CogClient, options: SetupOptions): Promise<SetupResult | undefined> {
   const { timeoutMs, signal, serverLog } = options;
-  const startedAt = performance.now();
+  let startedAt = performance.now();
+  let hasBegun = !options.countsFromFirstAnswer;
   let logs = '';
   while (!signal.aborted) {
     const health = await cog.health();
+    if (health && !hasBegun) {
+      hasBegun = true;
+      startedAt = performance.now();
+    }
     const elapsedMs = performance.now() - startedAt;
     if (health && health.setupLogs !== '') {
       logs = cap(withoutServerLines(health.setupLogs));
@@ -50,7 +57,7 @@ export async function awaitSetup(cog: CogClient, options: SetupOptions): Promise
     if (isReady && health.setupStatus !== 'starting' && (await prepare(cog, health))) {
       return { failure: null, setupLogs: logs };
     }
-    if (elapsedMs > timeoutMs) {
+    if (hasBegun && elapsedMs > timeoutMs) {
       const message = `Setup took longer than ${Math.round(timeoutMs / 1000)} s.`;
       const printed = logs || setupLogs(serverLog());
       return { failure: { code: 'setup_timed_out', message }, setupLogs: cap(printed) };
