@@ -28,6 +28,8 @@ import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
 
 /** The api in this process over the local adapters in a folder of its own, with nobody who runs what it is given. */
 export interface TestApi {
+  /** What it keeps is in here, until it is closed. */
+  readonly folder: string;
   readonly api: Api;
   readonly table: Table;
   readonly queue: Queue;
@@ -125,6 +127,7 @@ export async function openApi(
   };
   const token = await addAccount('local');
   return {
+    folder,
     api,
     table,
     queue,
