@@ -175,8 +175,10 @@ class Loop implements Director {
     for (const [id, { pool }] of demands) {
       const known = this.#tracked.get(id);
       if (known) known.pool = pool;
-      else this.#tracked.set(id, { pool, memory: emptyMemory, told: { what: '', at: 0 }, refusedLook: 0 });
+      else this.#track(pool);
     }
+    // A director that was here before has left some that nobody asks for now.
+    for (const pool of this.#fleet.pools?.() ?? []) if (!this.#tracked.has(pool.id)) this.#track(pool);
     return [...this.#tracked.values()].flatMap((tracked) => {
       const { pool, memory } = tracked;
       const demand = demands.get(pool.id);
@@ -199,6 +201,10 @@ class Loop implements Director {
       tracked.memory = decision.memory;
       return [{ tracked, demand, instances, live: instances.filter(isLive).length, decision }];
     });
+  }
+
+  #track(pool: Pool): void {
+    this.#tracked.set(pool.id, { pool, memory: emptyMemory, told: { what: '', at: 0 }, refusedLook: 0 });
   }
 
   #share(plans: readonly Plan[]): ReadonlyMap<string, number> {
