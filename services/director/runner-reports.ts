@@ -3,7 +3,6 @@ import { isPodOf } from '../core/kubernetes-names.ts';
 import {
   type DirectorProtocol,
   type DrainRequest,
-  type InstanceReport,
   type ReceivedReport,
   reportKeptSeconds,
 } from '../ports/fleet-protocol/port.ts';
@@ -50,7 +49,7 @@ export class RunnerReports {
   }
 
   /** What was said last of an instance; undefined where that is too long ago, or nothing was. */
-  of(instance: string): InstanceReport | undefined {
+  of(instance: string): ReceivedReport | undefined {
     return this.#known.get(instance);
   }
 
