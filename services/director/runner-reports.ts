@@ -31,16 +31,15 @@ export class RunnerReports {
     return Math.max(0, this.#newestAt === undefined ? this.#now() - keptMs : this.#newestAt - marginMs);
   }
 
-  /** Takes note of what has come in; some of it may be known, or older than that. */
+  /** Takes note of what an answer to `demand` brought, some of it perhaps once more. */
   take(reports: readonly ReceivedReport[]): void {
     let hasChanged = false;
     for (const report of reports) {
       this.#newestAt = Math.max(this.#newestAt ?? 0, report.receivedAt);
       // A runner's token says of which pool it is, and nothing more: it may not speak for an instance of another.
       if (!isPodOf(report.pool, report.instance)) continue;
-      const known = this.#known.get(report.instance);
-      if (known && known.receivedAt > report.receivedAt) continue;
-      if (isDeepStrictEqual(known, report)) continue;
+      // By the order in which they were read, not by time: what came through two apis bears the times of two clocks.
+      if (isDeepStrictEqual(this.#known.get(report.instance), report)) continue;
       this.#known.set(report.instance, report);
       hasChanged = true;
     }

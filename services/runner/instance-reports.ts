@@ -4,6 +4,8 @@ import {
   idleReportSeconds,
   type RunnerProtocol,
   repeatReportSeconds,
+  reportLogCharacters,
+  setupReportSeconds,
 } from '../ports/fleet-protocol/port.ts';
 import type { Runner } from './app.ts';
 import { backoffMs } from './delivery.ts';
@@ -109,7 +111,7 @@ export class InstanceReporter {
       idleSince: phase === 'ready' ? idleSince : null,
       failure,
       broken,
-      setupLogs,
+      setupLogs: setupLogs.slice(-reportLogCharacters),
     };
   }
 }
@@ -117,11 +119,19 @@ export class InstanceReporter {
 /** When (epoch ms) an instance is to be told of next, if it stays as it is; in the past where that is now. */
 function dueAt(told: InstanceReport | undefined, toldAt: number, current: InstanceReport): number {
   if (!told || phaseOf(told) !== phaseOf(current)) return Number.NEGATIVE_INFINITY;
-  const repeatAt = toldAt + repeatReportSeconds * 1000;
-  if (told.idleSince === current.idleSince) return repeatAt;
+  const isIdleAsTold = told.idleSince === current.idleSince;
   // It works again, or it has worked meanwhile, so that it is not idle for as long as it was told.
-  if (told.idleSince !== null) return Number.NEGATIVE_INFINITY;
-  return Math.min(repeatAt, (current.idleSince ?? Number.POSITIVE_INFINITY) + idleReportSeconds * 1000);
+  if (told.idleSince !== null && !isIdleAsTold) return Number.NEGATIVE_INFINITY;
+  let due = toldAt + repeatReportSeconds * 1000;
+  if (current.phase === 'setup' && told.setupLogs !== current.setupLogs) {
+    due = Math.min(due, toldAt + setupReportSeconds * 1000);
+  }
+  if (current.idleSince !== null) {
+    const knownIdleAt = current.idleSince + idleReportSeconds * 1000;
+    // Told of earlier, it may have begun to work again a moment later, of which nothing would be told.
+    if (!isIdleAsTold || toldAt < knownIdleAt) due = Math.min(due, knownIdleAt);
+  }
+  return due;
 }
 
 /** What is told at once when it changes. */

@@ -25,6 +25,9 @@ export interface SetupOptions {
 /** Most characters that are kept of what setup prints; its end tells more than its beginning. */
 const maxSetupLogChars = 64 * 1024;
 
+/** How long an image may take to come, and the server to give its first answer after that, before it is given up. */
+const firstAnswerMs = 3_600_000;
+
 /** How much later than the result of setup what it printed may be there. */
 export const lastLinesMs = 200;
 
@@ -57,8 +60,12 @@ export async function awaitSetup(cog: CogClient, options: SetupOptions): Promise
     if (isReady && health.setupStatus !== 'starting' && (await prepare(cog, health))) {
       return { failure: null, setupLogs: logs };
     }
-    if (hasBegun && elapsedMs > timeoutMs) {
-      const message = `Setup took longer than ${Math.round(timeoutMs / 1000)} s.`;
+    const limitMs = hasBegun ? timeoutMs : firstAnswerMs;
+    if (elapsedMs > limitMs) {
+      const seconds = Math.round(limitMs / 1000);
+      const message = hasBegun
+        ? `Setup took longer than ${seconds} s.`
+        : `The model's server gave no answer for ${seconds} s.`;
       const printed = logs || setupLogs(serverLog());
       return { failure: { code: 'setup_timed_out', message }, setupLogs: cap(printed) };
     }

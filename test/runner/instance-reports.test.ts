@@ -181,17 +181,19 @@ describe('reports by the clock', () => {
   const pass = async (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
   test('work is told at once after idleness that was told, and idleness once it has lasted', async () => {
-    await pass(10_000);
+    await pass(4999);
+    expect(reports).toHaveLength(1);
+    await pass(5001);
     begin();
-    expect(reports.map(({ idleSince }) => idleSince)).toEqual([1_000_000, null]);
+    expect(reports.map(({ idleSince }) => idleSince)).toEqual([1_000_000, 1_000_000, null]);
     await pass(1000);
     end();
 
     await pass(4999);
-    expect(reports).toHaveLength(2);
+    expect(reports).toHaveLength(3);
     await pass(1);
     expect(reports.at(-1)).toMatchObject({ running: 0, idleSince: 1_011_000 });
-    expect(reports).toHaveLength(3);
+    expect(reports).toHaveLength(4);
   });
 
   test('a job after the other is not told of', async () => {
@@ -211,13 +213,35 @@ describe('reports by the clock', () => {
     await pass(50_000);
     end();
 
-    expect(reports.map(({ idleSince }) => idleSince)).toEqual([1_000_000, 1_050_000]);
+    expect(reports.map(({ idleSince }) => idleSince)).toEqual([1_000_000, 1_000_000, 1_050_000]);
+    await pass(5000);
+    expect(reports).toHaveLength(4);
+  });
+
+  test('what setup prints is told every 15 s, the end of it', async () => {
+    runner.phase = 'setup';
+    runner.idleSince = null;
+    tell();
+    for (let at = 0; at < 300; at += 1) {
+      runner.setupLogs += `${at} `.repeat(100);
+      tell();
+      await pass(100);
+    }
+
+    expect(reports.map(({ phase }) => phase)).toEqual(['ready', 'setup', 'setup', 'setup']);
+    expect(reports.at(-1)?.setupLogs).toHaveLength(16_000);
+    runner.setupLogs += 'the end';
+    tell();
+    await pass(15_000);
+    expect(reports.at(-1)?.setupLogs).toMatch(/the end$/);
   });
 
   test('what stays as it is is told again every ten minutes', async () => {
+    await pass(5000);
+    expect(reports).toHaveLength(2);
     await pass(1_800_000);
 
-    expect(reports).toHaveLength(4);
+    expect(reports).toHaveLength(5);
   });
 
   test('what changes while a report is under way goes with the next, however much it is', async () => {
