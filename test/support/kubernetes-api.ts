@@ -57,8 +57,13 @@ export interface KubernetesApi {
   request(method: string, path: string, body?: unknown, token?: string): Promise<unknown>;
   /** A token of a ServiceAccount by TokenRequest, as the kubelet mounts it. */
   serviceAccountToken(namespace: string, name: string, audience: string): Promise<string>;
+  /** Kills the server, not its store, and waits until it serves again; what follows it has to begin anew. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** What speaks to a server that is there. */
+type Server = Omit<KubernetesApi, 'stop' | 'restart'>;
 
 const token = 'administrator';
 const readyTimeoutMs = 60_000;
@@ -78,9 +83,15 @@ export async function startKubernetesApi(): Promise<KubernetesApi> {
     const [clientPort, peerPort, port] = await Promise.all([freePort(), freePort(), freePort()]);
     processes.push(startStore(folder, clientPort, peerPort));
     const url = `https://127.0.0.1:${port}`;
-    processes.push(await startServer(folder, clientPort, port, url));
+    const args = await serverArguments(folder, clientPort, port, url);
+    processes.push(start('kube-apiserver', args));
     const server = await waitUntilReady(url, folder, processes);
-    return { ...server, stop };
+    const restart = async () => {
+      await processes.pop()?.kill();
+      processes.push(start('kube-apiserver', args));
+      await waitUntilReady(url, folder, processes);
+    };
+    return { ...server, restart, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -103,13 +114,18 @@ function startStore(folder: string, clientPort: number, peerPort: number): Progr
   ]);
 }
 
-async function startServer(folder: string, store: number, port: number, issuer: string): Promise<Program> {
+async function serverArguments(
+  folder: string,
+  store: number,
+  port: number,
+  issuer: string,
+): Promise<readonly string[]> {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const key = join(folder, 'service-accounts.key');
   await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   const tokens = join(folder, 'tokens.csv');
   await writeFile(tokens, `${token},administrator,administrator,system:masters\n`, { mode: 0o600 });
-  return start('kube-apiserver', [
+  return [
     `--etcd-servers=http://127.0.0.1:${store}`,
     `--secure-port=${port}`,
     '--bind-address=127.0.0.1',
@@ -123,7 +139,7 @@ async function startServer(folder: string, store: number, port: number, issuer: 
     '--service-cluster-ip-range=10.0.0.0/24',
     // No controller makes them, and pods would be refused for the want of one.
     '--disable-admission-plugins=ServiceAccount',
-  ]);
+  ];
 }
 
 interface Program {
@@ -166,11 +182,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function waitUntilReady(
-  url: string,
-  folder: string,
-  processes: readonly Program[],
-): Promise<Omit<KubernetesApi, 'stop'>> {
+async function waitUntilReady(url: string, folder: string, processes: readonly Program[]): Promise<Server> {
   const until = Date.now() + readyTimeoutMs;
   for (;;) {
     const dead = processes.find((process) => process.hasEnded());
@@ -188,7 +200,7 @@ async function waitUntilReady(
   }
 }
 
-async function isReady(server: Omit<KubernetesApi, 'stop'>): Promise<boolean> {
+async function isReady(server: Server): Promise<boolean> {
   return await server.request('GET', '/readyz').then(
     // The namespaces that every cluster has come a moment later.
     () =>
@@ -206,7 +218,7 @@ const resourcesSchema = z.object({
   resources: z.array(z.object({ name: z.string(), kind: z.string(), namespaced: z.boolean() })),
 });
 
-function clientOf(url: string, authority: string): Omit<KubernetesApi, 'stop'> {
+function clientOf(url: string, authority: string): Server {
   const dispatcher = new Agent({ connect: { ca: authority } });
   const send = async (
     method: string,
