@@ -301,8 +301,8 @@ class Pods implements KubernetesFleet {
       try {
         return await this.#write('PATCH', path, manifest, 'application/apply-patch+yaml');
       } catch (error) {
-        const mayPass = !(error instanceof KubernetesError) || error.status === 429 || error.status >= 500;
-        if (!mayPass || tries >= maxTries) throw error;
+        if (error instanceof ProblemError || tries >= maxTries) throw error;
+        if (error instanceof KubernetesError && error.status !== 429 && error.status < 500) throw error;
       }
     }
   }
@@ -313,7 +313,9 @@ class Pods implements KubernetesFleet {
     body: unknown,
     contentType?: 'application/apply-patch+yaml' | 'application/merge-patch+json',
   ): Promise<unknown> {
-    if (this.#options.mayAct?.() === false) throw new Error('Another director has taken over.');
+    if (this.#options.mayAct?.() === false) {
+      throw new ProblemError('unavailable', 'This director leads no more: it changes nothing.');
+    }
     return await this.#client.request(method, path, { body, ...(contentType ? { contentType } : {}) });
   }
 
