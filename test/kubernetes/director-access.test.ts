@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
-import { directorAccount, modelsNamespace, systemNamespace } from '../../services/core/kubernetes-names.ts';
+import {
+  directorAccount,
+  modelsNamespace,
+  runnerAccount,
+  systemNamespace,
+} from '../../services/core/kubernetes-names.ts';
 import { type KubernetesApi, KubernetesRefusal, startKubernetesApi } from '../support/kubernetes-api.ts';
 import { capacityObjects } from './world.ts';
 
@@ -87,11 +92,7 @@ it('is told so by the server when it tries', async () => {
 });
 
 it("lets a model's runner do nothing at all", async () => {
-  const name = 'runner';
-  await api.apply([
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: modelsNamespace } },
-  ]);
-  const runner = await api.serviceAccountToken(modelsNamespace, name, api.url);
+  const runner = await api.serviceAccountToken(modelsNamespace, runnerAccount, api.url);
 
   for (const path of ['pods', 'secrets', 'configmaps', 'events', 'serviceaccounts']) {
     await expect(

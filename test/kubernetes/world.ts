@@ -140,8 +140,16 @@ export class World {
     return node;
   }
 
+  /** All machines go, and pods of models with them. */
+  async removeNodes(): Promise<void> {
+    await Promise.all(this.#nodes.splice(0).map((node) => node.remove()));
+  }
+
   /** A director's process, with the access that its pod has. */
-  async startDirector(env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> {
+  async startDirector(
+    env: Readonly<Record<string, string>> = {},
+    readyMessage = 'the director is ready',
+  ): Promise<ServiceProcess> {
     const account = [systemNamespace, directorAccount] as const;
     const { cluster } = this;
     const token = await cluster.serviceAccountToken(...account, tokenAudience);
@@ -161,14 +169,18 @@ export class World {
         KUBECONFIG: await cluster.kubeconfig(await cluster.serviceAccountToken(...account, cluster.url)),
         ...env,
       },
-      'the director is ready',
+      readyMessage,
     );
     this.#directors.push(director);
     return director;
   }
 
   /** A prediction of a model that does what the script says. */
-  async predict({ version }: WorldModel, input: object, headers: Record<string, string> = {}): Promise<Body> {
+  async predict(
+    { version }: Pick<WorldModel, 'version'>,
+    input: object,
+    headers: Record<string, string> = {},
+  ): Promise<Body> {
     return await this.json('POST', '/predictions', { version, input }, headers);
   }
 
@@ -187,11 +199,25 @@ export class World {
     }, within);
   }
 
-  /** A pool's pods, as the API server has them. */
-  async pods({ pool }: Pick<WorldModel, 'pool'>): Promise<readonly WorldPod[]> {
+  /** A prediction once it has ended. */
+  async untilEnded(id: string): Promise<Body> {
+    return await this.until(id, { completed_at: expect.any(String) });
+  }
+
+  /** Predictions that wait or run. */
+  async unfinished(): Promise<readonly { readonly id: string }[]> {
+    const { results } = await this.json('GET', '/predictions');
+    return results.filter((one: Body) => one.completed_at === null);
+  }
+
+  /** Every model's pods, as the API server has them. */
+  async allPods(): Promise<readonly WorldPod[]> {
     const path = `/api/v1/namespaces/${modelsNamespace}/pods`;
-    const { items } = podListSchema.parse(await this.cluster.request('GET', path));
-    return items.filter(({ metadata }) => metadata.name.startsWith(`${poolName(pool.id)}-`));
+    return podListSchema.parse(await this.cluster.request('GET', path)).items;
+  }
+
+  async pods({ pool }: Pick<WorldModel, 'pool'>): Promise<readonly WorldPod[]> {
+    return (await this.allPods()).filter(({ metadata }) => metadata.name.startsWith(`${poolName(pool.id)}-`));
   }
 
   async untilPods(model: Pick<WorldModel, 'pool'>, count: number): Promise<readonly WorldPod[]> {

@@ -199,7 +199,7 @@ export class NodePod {
   async #end(running: Running, until: number, leastMs: number): Promise<void> {
     const { process, container } = running;
     if (!process || !isRunning(running)) return;
-    const left = () => Math.max(leastMs, until - performance.now());
+    const left = () => Math.ceil(Math.max(leastMs, until - performance.now()));
     const hook = container.lifecycle?.preStop?.httpGet;
     if (hook) {
       const port = this.#ports.get(String(hook.port)) ?? hook.port;
