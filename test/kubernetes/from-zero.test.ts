@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { makeGate } from '../runner/instance.ts';
 import { scriptedModel } from '../runner/scripted-model.ts';
 import { imageOf } from '../support/node-agent.ts';
-import { World, type WorldModel } from './world.ts';
+import { showOnFailure, World, type WorldModel } from './world.ts';
 
 /** After this long without work an instance is stopped; runners tell of 5 s and more. */
 const idleSeconds = 7;
@@ -10,6 +10,7 @@ const within = { timeout: 50_000, interval: 50 };
 
 let world: World;
 
+showOnFailure(() => world);
 beforeAll(async () => {
   world = await World.start();
   await world.startDirector({ MIMEO_IDLE_SECONDS: String(idleSeconds) });

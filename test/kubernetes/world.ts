@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import { pino } from 'pino';
-import { expect, vi } from 'vitest';
+import { afterEach, expect, vi } from 'vitest';
 import { z } from 'zod';
 import {
   directorAccount,
@@ -15,6 +16,9 @@ import {
   tokenAudience,
 } from '../../services/core/kubernetes-names.ts';
 import { type Pool, sharedPoolId } from '../../services/core/pool.ts';
+import type { UsageRecord } from '../../services/core/usage.ts';
+import { Usage } from '../../services/data/usage.ts';
+import { createMetering } from '../../services/metering/app.ts';
 import { Sweeper } from '../../services/sweeper/app.ts';
 import { configOf, recordCapacity } from '../infra/components/capacity.ts';
 import { openApi, schemaWith, type TestApi } from '../support/api.ts';
@@ -75,8 +79,8 @@ export class World {
   readonly images = new Images();
   readonly #server: Server;
   readonly #nodes: NodeAgent[] = [];
-  readonly #directors: ServiceProcess[] = [];
-  readonly #stopSweeper: () => Promise<void>;
+  readonly #directors: Director[] = [];
+  readonly #stops: readonly (() => Promise<void>)[];
   #skewMs = 0;
   #files = 0;
 
@@ -88,7 +92,10 @@ export class World {
     Object.defineProperty(api.clock, 'now', { get: () => Date.now() + this.#skewMs });
     const { flow, pools, clock } = api;
     const sweeper = new Sweeper({ flow, pools, now: () => clock.now, logger: pino({ level: 'silent' }) });
-    this.#stopSweeper = sweeper.start({ deadlineMs: 500, repairMs: 500 });
+    this.#stops = [
+      sweeper.start({ deadlineMs: 500, repairMs: 500 }),
+      api.table.consume(createMetering(api.table)),
+    ];
     this.images.set(runnerReference, runnerImage);
   }
 
@@ -145,33 +152,27 @@ export class World {
     await Promise.all(this.#nodes.splice(0).map((node) => node.remove()));
   }
 
-  /** A director's process, with the access that its pod has. */
-  async startDirector(
-    env: Readonly<Record<string, string>> = {},
-    readyMessage = 'the director is ready',
-  ): Promise<ServiceProcess> {
+  /** A director with the access that its pod has, which is started anew when it ends, as Kubernetes does. */
+  async startDirector(env: Readonly<Record<string, string>> = {}): Promise<Director> {
     const account = [systemNamespace, directorAccount] as const;
     const { cluster } = this;
     const token = await cluster.serviceAccountToken(...account, tokenAudience);
     const file = join(this.api.folder, `director-token-${this.#files++}`);
     await writeFile(file, token, { mode: 0o600 });
     const share = { cpuMillis: 1000, memoryMib: 1024, ephemeralMib: 1024 };
-    const director = await startService(
-      'services/director/main.ts',
-      {
-        MIMEO_URL: this.url,
-        MIMEO_DIRECTOR_TOKEN_FILE: file,
-        MIMEO_FLEET: 'kubernetes',
-        MIMEO_RUNNER_IMAGE: runnerReference,
-        MIMEO_MACHINES: JSON.stringify({ cpu: { ...share, gpus: 0 }, 'gpu-t4': { ...share, gpus: 1 } }),
-        MIMEO_MAX_INSTANCES: '4',
-        MIMEO_DRAIN_GRACE_SECONDS: '5',
-        KUBECONFIG: await cluster.kubeconfig(await cluster.serviceAccountToken(...account, cluster.url)),
-        ...env,
-      },
-      readyMessage,
-    );
+    const director = new Director({
+      MIMEO_URL: this.url,
+      MIMEO_DIRECTOR_TOKEN_FILE: file,
+      MIMEO_FLEET: 'kubernetes',
+      MIMEO_RUNNER_IMAGE: runnerReference,
+      MIMEO_MACHINES: JSON.stringify({ cpu: { ...share, gpus: 0 }, 'gpu-t4': { ...share, gpus: 1 } }),
+      MIMEO_MAX_INSTANCES: '4',
+      MIMEO_DRAIN_GRACE_SECONDS: '5',
+      KUBECONFIG: await cluster.kubeconfig(await cluster.serviceAccountToken(...account, cluster.url)),
+      ...env,
+    });
     this.#directors.push(director);
+    await director.started;
     return director;
   }
 
@@ -210,6 +211,12 @@ export class World {
     return results.filter((one: Body) => one.completed_at === null);
   }
 
+  /** What was billed for a prediction. */
+  async billed(id: string): Promise<readonly UsageRecord[]> {
+    const { items } = await new Usage(this.api.table).list('local', this.api.clock.now, { limit: 100 });
+    return items.filter((record) => record.id === id);
+  }
+
   /** Every model's pods, as the API server has them. */
   async allPods(): Promise<readonly WorldPod[]> {
     const path = `/api/v1/namespaces/${modelsNamespace}/pods`;
@@ -229,7 +236,7 @@ export class World {
   }
 
   /** What went on, for a test that fails. */
-  async said(): Promise<string> {
+  said(): string {
     const nodes = this.#nodes.flatMap((node) =>
       node.pods().flatMap((pod) => ['runner', 'model'].map((name) => `${name}: ${pod.said(name)}`)),
     );
@@ -237,17 +244,63 @@ export class World {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(
-      this.#directors.filter(({ isRunning }) => isRunning).map((director) => director.kill()),
-    );
+    await Promise.all(this.#directors.map((director) => director.kill()));
     await Promise.all(this.#nodes.map((node) => node.lose()));
-    await this.#stopSweeper();
+    await Promise.all(this.#stops.map((stop) => stop()));
     this.#server.closeAllConnections();
     this.#server.close();
     await this.cluster.stop();
     await this.api.close();
     await rm(this.api.folder, { recursive: true, force: true });
   }
+}
+
+/** The director's program as a process, and what Kubernetes does for it. */
+class Director {
+  /** Resolves once it waits for its turn to lead. */
+  readonly started: Promise<unknown>;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #killed = new AbortController();
+  readonly #supervised: Promise<void>;
+  #process: ServiceProcess | undefined;
+
+  constructor(env: Readonly<Record<string, string>>) {
+    this.#env = env;
+    this.started = this.#start();
+    this.#supervised = this.#supervise();
+  }
+
+  said(): string {
+    return this.#process?.said() ?? '';
+  }
+
+  /** kill -9, for good. */
+  async kill(): Promise<void> {
+    this.#killed.abort();
+    await this.#supervised;
+    if (this.#process?.isRunning) await this.#process.kill();
+  }
+
+  async #start(): Promise<void> {
+    const ready = 'waiting until no other director leads';
+    this.#process = await startService('services/director/main.ts', this.#env, ready);
+  }
+
+  async #supervise(): Promise<void> {
+    const { signal } = this.#killed;
+    await this.started;
+    while (!signal.aborted) {
+      await pause(200, undefined, { signal }).catch(() => {});
+      if (!signal.aborted && this.#process?.isRunning === false) await this.#start();
+    }
+  }
+}
+
+/** Shows what went on in a test that fails. Called at the top of a file. */
+export function showOnFailure(world: () => World | undefined): void {
+  afterEach(({ task }) => {
+    if (task.result?.state === 'fail') console.error(world()?.said());
+  });
 }
 
 function urlOf(server: Server): string {
@@ -259,7 +312,7 @@ const first = ['Namespace', 'PriorityClass', 'ServiceAccount'];
 
 /** Everything that the program of infra puts into a cluster. */
 export async function capacityObjects(): Promise<readonly KubernetesObject[]> {
-  const { resources } = await recordCapacity(configOf());
+  const { resources } = await recordCapacity(configOf({ tiers: { cpu: { max: 8 }, 'gpu-t4': { max: 2 } } }));
   const made = resources
     .filter(({ type }) => type.startsWith('kubernetes:'))
     .map(({ inputs }) => inputs as unknown as KubernetesObject);
