@@ -34,6 +34,7 @@ export const podSchema = z.object({
   }),
   spec: z.object({
     serviceAccountName: z.string(),
+    terminationGracePeriodSeconds: z.number().default(30),
     initContainers: z.array(containerSchema).default([]),
     containers: z.array(containerSchema),
     volumes: z
@@ -333,7 +334,7 @@ export class NodePod {
   async #finish(): Promise<void> {
     if (this.#containers.some((one) => !one.isSidecar && isRunning(one))) return;
     this.#isEnding = true;
-    const until = performance.now() + leastSidecarMs;
+    const until = performance.now() + this.pod.spec.terminationGracePeriodSeconds * 1000;
     await Promise.all(this.#containers.map((one) => this.#end(one, until, leastSidecarMs)));
     this.#changed();
     await this.#posted();
