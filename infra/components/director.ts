@@ -7,7 +7,8 @@ import {
   tokenAudience,
 } from '../../services/core/kubernetes-names.ts';
 import type { directorEnvironment } from '../../services/director/env.ts';
-import type { StackConfig } from '../config.ts';
+import { machinesOf } from '../aws/allocatable.ts';
+import type { StackConfig, TierConfig } from '../config.ts';
 import { Component } from './component.ts';
 import type { ServiceEnvironment } from './environment.ts';
 import { directorEgress, type Surroundings } from './network-policies.ts';
@@ -18,6 +19,9 @@ export interface DirectorArgs {
   readonly logs: StackConfig['logs'];
   /** The director's image, by digest. */
   readonly image: pulumi.Output<string>;
+  /** The image of the runners that it puts beside models, by digest. */
+  readonly runnerImage: pulumi.Output<string>;
+  readonly tiers: readonly TierConfig[];
   /** What it calls. */
   readonly fleetUrl: pulumi.Output<string>;
   readonly surroundings: Surroundings;
@@ -28,7 +32,6 @@ export interface DirectorArgs {
 const tokenFolder = '/var/run/secrets/mimeo';
 /** Kubernetes puts a new token there once four fifths of this are over. */
 const tokenSeconds = 3600;
-const workFolder = '/work';
 
 /**
  * The director, which decides how many instances each model has. It proves who it is by a token of its ServiceAccount;
@@ -48,7 +51,9 @@ export class Director extends Component {
     this.environment = {
       MIMEO_URL: fleetUrl,
       MIMEO_DIRECTOR_TOKEN_FILE: `${tokenFolder}/token`,
-      MIMEO_HOME: workFolder,
+      MIMEO_FLEET: 'kubernetes',
+      MIMEO_RUNNER_IMAGE: args.runnerImage,
+      MIMEO_MACHINES: JSON.stringify(machinesOf(args.tiers)),
       MIMEO_MAX_INSTANCES: String(models.maxInstances),
       MIMEO_IDLE_SECONDS: String(models.idleSeconds),
       MIMEO_SETUP_TIMEOUT_SECONDS: String(models.setupTimeoutSeconds),
@@ -84,16 +89,15 @@ export class Director extends Component {
           resources: ['pods'],
           verbs: ['create', 'get', 'list', 'watch', 'patch', 'delete'],
         },
-        { apiGroups: [''], resources: ['pods/log'], verbs: ['get'] },
-        // Those that it makes, it knows by name: it lists none.
-        { apiGroups: [''], resources: ['secrets'], verbs: ['create', 'get', 'delete'] },
+        // What a pool's pods belong to. Those that it makes, it knows by name: it lists none.
+        { apiGroups: [''], resources: ['configmaps'], verbs: ['create', 'get', 'patch', 'delete'] },
         { apiGroups: [''], resources: ['events'], verbs: ['get', 'list', 'watch'] },
       ]),
       ...this.#bind('leases', systemNamespace, [
         {
           apiGroups: ['coordination.k8s.io'],
           resources: ['leases'],
-          verbs: ['create', 'get', 'update', 'patch'],
+          verbs: ['create', 'get', 'update'],
         },
       ]),
       ...this.#bindNodes(),
@@ -140,10 +144,9 @@ export class Director extends Component {
       {
         metadata: { name: 'director', namespace: systemNamespace, labels },
         spec: {
-          // None before it can run models as pods: so far it runs them as processes of its own machine.
-          replicas: 0,
-          // Two that decide would undo each other's work.
-          strategy: { type: 'Recreate' },
+          replicas: 1,
+          // The new one is there before the old one goes: a Lease says which of two decides.
+          strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
           selector: { matchLabels: labels },
           template: { metadata: { labels }, spec: this.#pod() },
         },
@@ -167,10 +170,7 @@ export class Director extends Component {
           env,
           resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } },
           securityContext: systemContainer,
-          volumeMounts: [
-            { name: 'token', mountPath: tokenFolder, readOnly: true },
-            { name: 'work', mountPath: workFolder },
-          ],
+          volumeMounts: [{ name: 'token', mountPath: tokenFolder, readOnly: true }],
         },
       ],
       volumes: [
@@ -188,7 +188,6 @@ export class Director extends Component {
             ],
           },
         },
-        { name: 'work', emptyDir: { sizeLimit: '256Mi' } },
       ],
     };
   }

@@ -6,6 +6,7 @@ import {
   modelsTaint,
   skuLabel,
 } from '../../services/core/kubernetes-names.ts';
+import { imageDiskGib } from '../aws/allocatable.ts';
 import { findInstanceType } from '../aws/prices.ts';
 import type { TierConfig } from '../config.ts';
 import { physicalName } from '../names.ts';
@@ -26,9 +27,6 @@ export interface GpuTierArgs {
 const imageDiskThroughput = 600;
 /** GB of the first disk of a machine whose images lie on its own NVMe disks. */
 const systemDiskGb = 50;
-
-/** The part of a disk that a kubelet leaves to pods; it evicts them when a tenth is left. */
-const usableShare = 0.85;
 
 /** The machines of one SKU, with a GPU or without, of which there are none until a model's pod waits for one. */
 export class GpuTier extends Component {
@@ -155,7 +153,8 @@ export class GpuTier extends Component {
     const tags: Readonly<Record<string, string>> = {
       ...this.#tags(),
       ...Object.fromEntries([...labels, ...taints]),
-      [`${template}/resources/ephemeral-storage`]: `${this.#imageDiskGb()}Gi`,
+      // So that no pod is promised what there is not.
+      [`${template}/resources/ephemeral-storage`]: `${imageDiskGib(this.#args.tier)}Gi`,
       [`${options}/scaledownunneededtime`]: `${tier.scaleDownMinutes}m0s`,
     };
     for (const [key, value] of Object.entries(tags)) {
@@ -169,14 +168,6 @@ export class GpuTier extends Component {
         this.child(),
       );
     }
-  }
-
-  /** GiB that images and pods may fill together, so that no pod is promised what there is not. */
-  #imageDiskGb(): number {
-    const { disk, diskGb, instanceTypes } = this.#args.tier;
-    if (disk === 'gp3') return Math.floor(diskGb * usableShare);
-    const sizes = instanceTypes.map((type) => findInstanceType(type)?.instanceStoreGb ?? 0);
-    return Math.floor(((Math.min(...sizes) * 1e9) / 2 ** 30) * usableShare);
   }
 }
 

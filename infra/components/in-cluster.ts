@@ -65,6 +65,8 @@ export class InCluster extends Component {
         models: config.models,
         logs: config.logs,
         image: images.director,
+        runnerImage: images.runner,
+        tiers: tiers.map(({ tier }) => tier),
         fleetUrl,
         surroundings,
         after: [...system, models.created],

@@ -1,13 +1,13 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
-import { defaultHardware } from '../../services/core/hardware.ts';
 import {
   gpuResource,
   modelsLabel,
   modelsNamespace,
   priorityClassOf,
+  runnerAccount,
 } from '../../services/core/kubernetes-names.ts';
-import { findInstanceType } from '../aws/prices.ts';
+import { gpusOf, instancesPerMachine } from '../aws/allocatable.ts';
 import type { StackConfig, TierConfig } from '../config.ts';
 import { modelRules } from './admission-rules.ts';
 import { Component } from './component.ts';
@@ -49,6 +49,7 @@ export class ModelsNamespace extends Component {
     );
     this.created = namespace;
     const inside = this.child({ dependsOn: [namespace] });
+    this.#createAccount(inside);
     this.#createNetworkPolicies(inside);
     this.#createQuotas(inside);
     this.registerOutputs({ namespace: modelsNamespace });
@@ -90,6 +91,18 @@ export class ModelsNamespace extends Component {
       this.child({ dependsOn: [policy] }),
     );
     return [policy, binding];
+  }
+
+  /** Whose token runners prove themselves by to the api; it may do nothing in the cluster. */
+  #createAccount(opts: pulumi.CustomResourceOptions): void {
+    new k8s.core.v1.ServiceAccount(
+      this.childName('runner'),
+      {
+        metadata: { name: runnerAccount, namespace: modelsNamespace },
+        automountServiceAccountToken: false,
+      },
+      opts,
+    );
   }
 
   #createNetworkPolicies(opts: pulumi.CustomResourceOptions): void {
@@ -152,15 +165,3 @@ export class ModelsNamespace extends Component {
 
 /** Below that of the platform's own pods. */
 const modelPriority = 1000;
-
-function gpusOf(tier: TierConfig): number {
-  return findInstanceType(tier.instanceTypes[0] ?? '')?.gpu?.count ?? 0;
-}
-
-/** Instances that one machine of a tier holds: one a GPU, or as many as its vCPUs promise. */
-function instancesPerMachine(tier: TierConfig): number {
-  const hardware = defaultHardware.find(({ sku }) => sku === tier.sku);
-  const type = findInstanceType(tier.instanceTypes[0] ?? '');
-  if (hardware?.gpu) return gpusOf(tier);
-  return Math.max(1, Math.floor((type?.vcpus ?? 0) / (hardware?.cpus ?? 1)));
-}

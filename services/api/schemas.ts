@@ -25,6 +25,9 @@ export const waitingSchema = z
     phase: z.enum(['queued', 'node', 'image', 'weights', 'setup']),
     position: z.int().openapi({ description: 'Its place in the queue, 1 for the next; approximate' }),
     eta_seconds: z.object({ p50: z.number(), p90: z.number() }).nullable(),
+    reason: z.string().optional().openapi({
+      description: 'What the instance that it waits for waits for itself, in a sentence',
+    }),
   })
   .openapi('Waiting');
 

@@ -47,6 +47,7 @@ export const predictionAnswer = z.looseObject({
       phase: z.string(),
       position: z.number().nullish(),
       eta_seconds: z.looseObject({ p50: z.number().nullish() }).nullish(),
+      reason: z.string().nullish(),
     })
     .nullish(),
   urls: z.looseObject({ stream: z.string().optional() }).optional(),
@@ -73,6 +74,8 @@ export const poolAnswer = z.looseObject({
       since: z.string(),
       running: z.number(),
       failure: failureAnswer,
+      /** What it waits for while it starts, in a sentence. */
+      detail: z.string().nullish(),
     }),
   ),
 });

@@ -141,8 +141,9 @@ export function describeWaiting(waiting: Waiting): { message: string; detail: st
     waiting.phase === 'queued' && waiting.position ? `place ${waiting.position} in the queue` : '',
     typeof eta === 'number' ? `about ${Math.max(1, Math.round(eta))} s` : '',
   ];
+  const phase = phases[waiting.phase] ?? `waiting (${waiting.phase})`;
   return {
-    message: phases[waiting.phase] ?? `waiting (${waiting.phase})`,
+    message: waiting.reason ? `${phase}: ${waiting.reason.replace(/\.$/, '')}` : phase,
     detail: details.filter(Boolean).join(', '),
   };
 }

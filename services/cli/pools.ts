@@ -20,10 +20,11 @@ function describePool(pool: PoolAnswer, now: number): string[] {
   if (breaker) {
     lines.push(`  setup fails: ${breaker.message}`, `  see: npx mimeo logs ${model} --setup`);
   }
-  for (const { id, phase, since, running: jobs, failure } of instances) {
+  for (const { id, phase, since, running: jobs, failure, detail } of instances) {
     const doing = phase === 'ready' ? (jobs > 0 ? `runs ${jobs}` : 'idle') : '';
     const parts = [shortId(id), phase.padEnd(8), `for ${elapsed(Date.parse(since), now)}`, doing];
-    lines.push(`    ${parts.filter(Boolean).join('  ')}${failure ? `: ${failure.message}` : ''}`);
+    const why = failure?.message ?? detail;
+    lines.push(`    ${parts.filter(Boolean).join('  ')}${why ? `: ${why}` : ''}`);
   }
   return lines;
 }
@@ -32,9 +33,10 @@ function counted(instances: number): string {
   return instances === 1 ? '1 instance' : `${instances} instances`;
 }
 
-/** An instance's id as far as it tells it from the others. */
+/** An instance's id as far as it tells it from the others of its pool: a pod's name begins with the pool's own. */
 export function shortId(id: string): string {
-  return id.length > 14 ? id.slice(0, 10) : id;
+  const suffix = /^m-[0-9a-f]{32}-(.+)$/.exec(id)?.[1];
+  return suffix ?? (id.length > 14 ? id.slice(0, 10) : id);
 }
 
 /** The time that has passed, in its two largest units: `42 s`, `3 min 5 s`, `2 h 10 min`, `4 d 1 h`. */

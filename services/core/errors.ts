@@ -15,6 +15,7 @@ export const failureKinds = {
   output_too_large: { fault: 'model', retryable: false },
   setup_failed: { fault: 'model', retryable: false },
   setup_timed_out: { fault: 'model', retryable: true },
+  image_unavailable: { fault: 'model', retryable: false },
   instance_lost: { fault: 'platform', retryable: true },
   platform_error: { fault: 'platform', retryable: true },
   capacity_unavailable: { fault: 'capacity', retryable: true },

@@ -38,7 +38,10 @@ export const instanceSchema = z.object({
   idleSince: z.number().nullable(),
   /** Why it failed, in a sentence; null otherwise. */
   failure: z
-    .object({ code: z.enum(['setup_failed', 'setup_timed_out', 'platform_error']), message: z.string() })
+    .object({
+      code: z.enum(['setup_failed', 'setup_timed_out', 'image_unavailable', 'platform_error']),
+      message: z.string(),
+    })
     .nullable(),
   /** What setup printed; kept for failed instances, capped. */
   setupLogs: z.string(),

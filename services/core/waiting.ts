@@ -10,6 +10,8 @@ export interface Waiting {
   readonly position: number;
   /** Seconds until it begins; null where nothing is known to reckon by. */
   readonly eta_seconds: { readonly p50: number; readonly p90: number } | null;
+  /** What that instance waits for, in a sentence; absent where its phase says all there is. */
+  readonly reason?: string;
 }
 
 interface Place {
@@ -31,17 +33,25 @@ export function explainWaiting(place: Place): Waiting {
   const starting = instances.filter(isStarting);
   const p50 = etaSeconds(place, ready, starting, 0.5);
   const p90 = etaSeconds(place, ready, starting, 0.9);
+  const awaited = ready.length > 0 ? undefined : furthest(starting);
   return {
-    phase: ready.length > 0 ? 'queued' : furthest(starting),
+    phase: awaited?.phase ?? 'queued',
     position: place.position,
     eta_seconds: p50 === null || p90 === null ? null : { p50, p90 },
+    ...(awaited?.detail === undefined ? {} : { reason: awaited.detail }),
   };
 }
 
 const phases = ['setup', 'weights', 'image', 'node'] as const;
 
-function furthest(starting: readonly Instance[]): Waiting['phase'] {
-  return phases.find((phase) => starting.some((instance) => instance.phase === phase)) ?? 'queued';
+/** The starting instance that is nearest to ready; of several, one that says what it waits for. */
+function furthest(
+  starting: readonly Instance[],
+): { readonly phase: Waiting['phase']; readonly detail: string | undefined } | undefined {
+  const phase = phases.find((one) => starting.some((instance) => instance.phase === one));
+  if (phase === undefined) return undefined;
+  const there = starting.filter((instance) => instance.phase === phase);
+  return { phase, detail: there.find(({ detail }) => detail !== undefined)?.detail };
 }
 
 function etaSeconds(

@@ -1,10 +1,8 @@
 import type { InstanceReport, ReceivedReport } from '../ports/fleet-protocol/port.ts';
-import { reportKeptSeconds } from '../ports/fleet-protocol/port.ts';
+import { reportKeptSeconds, reportLogCharacters } from '../ports/fleet-protocol/port.ts';
 import type { Table } from '../ports/table/port.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
-/** Characters of setup logs that are kept, from their end. */
-const keptLogCharacters = 16_000;
 const pageSize = 500;
 
 /** What runners said last of their instances. */
@@ -17,7 +15,7 @@ export class InstanceReports {
 
   /** Replaces what was said of the instance before. @param now epoch ms */
   async put(pool: string, report: InstanceReport, now: number): Promise<void> {
-    const setupLogs = report.setupLogs.slice(-keptLogCharacters);
+    const setupLogs = report.setupLogs.slice(-reportLogCharacters);
     const received: ReceivedReport = { ...report, setupLogs, pool, receivedAt: now };
     const item = {
       pk: `POOL#${pool}`,

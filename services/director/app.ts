@@ -7,6 +7,7 @@ import type { Fleet } from '../ports/fleet/port.ts';
 import type { Demand, DirectorProtocol, PoolDemand } from '../ports/fleet-protocol/port.ts';
 import { type Pace, paced, pause } from './pace.ts';
 import { PoolReports } from './reports.ts';
+import type { RunnerReports } from './runner-reports.ts';
 
 /** How long one call waits for demand to change: the poll behind the wake-up. */
 const demandWaitSeconds = 5;
@@ -25,6 +26,8 @@ export interface DirectorOptions {
   readonly fleet: Fleet;
   /** What is wanted of a pool; asked at each look, so that it may change. */
   readonly policy: (pool: Pool) => ScalingPolicy;
+  /** Given where the fleet goes by what runners on other machines report. */
+  readonly reports?: Pick<RunnerReports, 'after' | 'take'>;
   /** Epoch ms, by the clock that the fleet's instances carry. */
   readonly now?: () => number;
   readonly logger?: Pick<pino.Logger, 'info' | 'warn'>;
@@ -65,6 +68,7 @@ class Loop implements Director {
   readonly #logger: Pick<pino.Logger, 'info' | 'warn'>;
   readonly #closing = new AbortController();
   readonly #reports: PoolReports;
+  readonly #runnerReports: Pick<RunnerReports, 'after' | 'take'> | undefined;
   readonly #looks: Pace;
   readonly #unsubscribe: () => void;
   readonly #listening: Promise<void>;
@@ -81,12 +85,14 @@ class Loop implements Director {
     protocol,
     fleet,
     policy,
+    reports,
     now = Date.now,
     logger = pino({ level: 'silent' }),
   }: DirectorOptions) {
     this.#protocol = protocol;
     this.#fleet = fleet;
     this.#policy = policy;
+    this.#runnerReports = reports;
     this.#now = now;
     this.#logger = logger;
     this.#reports = new PoolReports(
@@ -114,9 +120,11 @@ class Loop implements Director {
       try {
         // What is not known is asked for at once: after a start, and after a failure.
         const waitSeconds = this.#demand === null ? 0 : demandWaitSeconds;
-        const demand = await this.#protocol.demand({ waitSeconds }, signal);
+        const reportsAfter = this.#runnerReports?.after;
+        const demand = await this.#protocol.demand({ waitSeconds, reportsAfter }, signal);
         if (signal.aborted) return;
         failures = 0;
+        this.#runnerReports?.take(demand.reports ?? []);
         this.#demand = demand;
         this.#look += 1;
         // The pause below bounds these looks, so a pool's first job never waits for another pool's bustle.
@@ -167,8 +175,10 @@ class Loop implements Director {
     for (const [id, { pool }] of demands) {
       const known = this.#tracked.get(id);
       if (known) known.pool = pool;
-      else this.#tracked.set(id, { pool, memory: emptyMemory, told: { what: '', at: 0 }, refusedLook: 0 });
+      else this.#track(pool);
     }
+    // A director that was here before has left some that nobody asks for now.
+    for (const pool of this.#fleet.pools?.() ?? []) if (!this.#tracked.has(pool.id)) this.#track(pool);
     return [...this.#tracked.values()].flatMap((tracked) => {
       const { pool, memory } = tracked;
       const demand = demands.get(pool.id);
@@ -191,6 +201,10 @@ class Loop implements Director {
       tracked.memory = decision.memory;
       return [{ tracked, demand, instances, live: instances.filter(isLive).length, decision }];
     });
+  }
+
+  #track(pool: Pool): void {
+    this.#tracked.set(pool.id, { pool, memory: emptyMemory, told: { what: '', at: 0 }, refusedLook: 0 });
   }
 
   #share(plans: readonly Plan[]): ReadonlyMap<string, number> {

@@ -1,9 +1,37 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { describeVariable, logVariables } from '../core/cloud-variables.ts';
-import { parseEnvironment } from '../core/environment.ts';
+import { exactlyOneOf, parseEnvironment } from '../core/environment.ts';
 
 const seconds = z.coerce.number().positive();
+
+const amount = z.int().nonnegative();
+const machinesSchema = z.record(
+  z.string(),
+  z.strictObject({
+    cpuMillis: amount.min(200),
+    memoryMib: amount.min(512),
+    ephemeralMib: amount.min(256),
+    gpus: amount,
+  }),
+);
+/** What one instance may take of a machine, its runner included, by SKU. */
+export type Machines = z.infer<typeof machinesSchema>;
+
+const machines = z.string().transform((text, context): Machines => {
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    context.addIssue('is not JSON');
+    return z.NEVER;
+  }
+  const parsed = machinesSchema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const [first] = parsed.error.issues;
+  context.addIssue(`is not right at ${first?.path.join('.') || 'its top'}: ${first?.message}`);
+  return z.NEVER;
+});
 
 const variables = z.object({
   /** The control plane. */
@@ -12,6 +40,12 @@ const variables = z.object({
   MIMEO_DIRECTOR_TOKEN: z.string().min(1).optional(),
   /** Where the token is, such as one that Kubernetes writes anew before its time is over. */
   MIMEO_DIRECTOR_TOKEN_FILE: z.string().min(1).optional(),
+  /** What runs the models: processes of this machine, or pods of the cluster that KUBECONFIG or our own pod is of. */
+  MIMEO_FLEET: z.enum(['processes', 'kubernetes']).default('processes'),
+  /** In a cluster: the image of runners, by digest. */
+  MIMEO_RUNNER_IMAGE: z.string().min(1).optional(),
+  /** In a cluster: what one instance may take of a machine, as `{SKU: {cpuMillis, memoryMib, ephemeralMib, gpus}}`. */
+  MIMEO_MACHINES: machines.optional(),
   /** Where this machine has its versions and their Python environments. */
   MIMEO_HOME: z.string().min(1).default('.mimeo'),
   /** Python interpreter for models' environments; found on PATH where unset. */
@@ -30,17 +64,18 @@ const variables = z.object({
 });
 
 /** The director's environment; what infra gives it is typed by this. */
-export const directorEnvironment = variables.superRefine((env, context) => {
-  const { MIMEO_DIRECTOR_TOKEN: token, MIMEO_DIRECTOR_TOKEN_FILE: file } = env;
-  const path = ['MIMEO_DIRECTOR_TOKEN'];
-  if (token !== undefined && file !== undefined) {
-    const message = 'is set, and so is MIMEO_DIRECTOR_TOKEN_FILE; one of them is enough';
-    context.addIssue({ code: 'custom', path, message });
-  }
-  if (token === undefined && file === undefined) {
-    context.addIssue({ code: 'custom', path, message: 'or MIMEO_DIRECTOR_TOKEN_FILE is needed' });
-  }
-});
+export const directorEnvironment = variables
+  .superRefine(exactlyOneOf('MIMEO_DIRECTOR_TOKEN', 'MIMEO_DIRECTOR_TOKEN_FILE'))
+  .superRefine((env, context) => {
+    for (const name of ['MIMEO_RUNNER_IMAGE', 'MIMEO_MACHINES'] as const) {
+      const isGiven = env[name] !== undefined;
+      if (isGiven === (env.MIMEO_FLEET === 'kubernetes')) continue;
+      const message = isGiven
+        ? 'is for MIMEO_FLEET=kubernetes only'
+        : 'is needed where MIMEO_FLEET is kubernetes';
+      context.addIssue({ code: 'custom', path: [name], message });
+    }
+  });
 export type DirectorEnv = z.infer<typeof directorEnvironment>;
 
 /** @throws Error with a line for each mistake */

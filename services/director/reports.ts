@@ -41,7 +41,7 @@ export class PoolReports {
       state.desired,
       action,
       state.breaker?.until,
-      state.instances.map(({ id, phase }) => [id, phase]),
+      state.instances.map(({ id, phase, detail }) => [id, phase, detail]),
     ]);
     const detail = JSON.stringify([
       state.reason,

@@ -42,6 +42,10 @@ export interface RunnerOptions {
   readonly stuckMs?: number;
   /** Given where runs are traced. */
   readonly traces?: Traces | undefined;
+  /** Whether the control plane may have it drain, which costs one long poll all the time. @default false */
+  readonly takesOrders?: boolean;
+  /** Whether the server is started later, so that setup's time counts from its first answer. @default false */
+  readonly startsBeforeServer?: boolean;
 }
 
 /** Feeds one instance with jobs. */
@@ -59,6 +63,8 @@ export interface Runner {
   readonly idleSince: number | null;
   /** Why the server cannot be used any more though it was ready, so that its process must be replaced; else null. */
   readonly broken: string | null;
+  /** Whether a drain has come to its end: the control plane knows of all of its jobs. */
+  readonly isDrained: boolean;
   /** Calls back when something above has changed. Returns a function that stops it. */
   onChange(listener: () => void): () => void;
   /** To be told by whoever watches the server's process. */
@@ -91,6 +97,8 @@ const changeIntervalMs = 100;
 /** How long the exit of a server's process may be told after its connections broke. */
 const exitNewsMs = 500;
 const idleCheckMs = 30_000;
+/** A longer timer would end at once. */
+const longestTimerMs = 2 ** 31 - 1;
 
 /** Starts a runner for a Cog server that is starting up. */
 export function startRunner(options: RunnerOptions): Runner {
@@ -124,6 +132,7 @@ class InstanceRunner implements Runner {
   running = 0;
   idleSince: number | null = null;
   broken: string | null = null;
+  isDrained = false;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -136,6 +145,9 @@ class InstanceRunner implements Runner {
       instanceId: options.instanceId,
       held: this.#held,
       onStop: (held) => this.#stop(held),
+      onDrain: options.takesOrders
+        ? ({ graceSeconds }) => void this.drain({ graceMs: graceSeconds * 1000 })
+        : undefined,
     });
     void this.#setUp();
   }
@@ -155,7 +167,7 @@ class InstanceRunner implements Runner {
   }
 
   drain({ graceMs }: { readonly graceMs: number }): Promise<void> {
-    const timer = setTimeout(() => this.#hurry.abort(), graceMs);
+    const timer = setTimeout(() => this.#hurry.abort(), Math.min(graceMs, longestTimerMs));
     this.#drained ??= this.#drain();
     return this.#drained.finally(() => clearTimeout(timer));
   }
@@ -165,6 +177,7 @@ class InstanceRunner implements Runner {
       timeoutMs: this.#options.setupTimeoutMs ?? 600_000,
       signal: this.#closing.signal,
       serverLog: this.#options.serverLog ?? (() => ''),
+      countsFromFirstAnswer: this.#options.startsBeforeServer ?? false,
       onLogs: (logs) => {
         if (logs === this.setupLogs) return;
         this.setupLogs = logs;
@@ -392,7 +405,8 @@ class InstanceRunner implements Runner {
     await ended;
     this.#over.abort();
     this.#leases.close();
-    clearTimeout(this.#changeTimer);
+    this.isDrained = true;
+    this.#changed();
   }
 
   /** coglet goes on serving when its worker has died, even while nothing runs. */

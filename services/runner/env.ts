@@ -1,13 +1,15 @@
 import { z } from 'zod';
-import { parseEnvironment } from '../core/environment.ts';
+import { exactlyOneOf, parseEnvironment } from '../core/environment.ts';
 
 const seconds = z.coerce.number().positive();
 
-const schema = z.object({
+const variables = z.object({
   /** The control plane. */
   MIMEO_URL: z.url({ protocol: /^https?$/ }),
-  /** Proves which pool this runner may serve. */
-  MIMEO_RUNNER_TOKEN: z.string().min(1),
+  /** Proves which pool this runner may serve; either the token or the file that holds it. */
+  MIMEO_RUNNER_TOKEN: z.string().min(1).optional(),
+  /** Where the token is: one that Kubernetes gives this runner's pod, and writes anew before its time is over. */
+  MIMEO_RUNNER_TOKEN_FILE: z.string().min(1).optional(),
   /** This instance's name, which no other may have. */
   MIMEO_INSTANCE: z.string().min(1).max(200),
   MIMEO_POOL: z.string().min(1),
@@ -37,8 +39,16 @@ const schema = z.object({
   MIMEO_CANCEL_GRACE_SECONDS: seconds.default(10),
   /** After SIGTERM, jobs that have not ended within this are given back. */
   MIMEO_DRAIN_GRACE_SECONDS: seconds.default(25),
+  /**
+   * Whether it tells the control plane what its instance is like, and drains when it is told to. Then it does not end by
+   * itself: whoever has started it learns from its reports that it is to be replaced.
+   */
+  MIMEO_REPORTS: z.stringbool().default(false),
+  /** A port of every address of this machine, where `GET /drain` has it drain and answers when it has. */
+  MIMEO_DRAIN_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
   MIMEO_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
+const schema = variables.superRefine(exactlyOneOf('MIMEO_RUNNER_TOKEN', 'MIMEO_RUNNER_TOKEN_FILE'));
 export type RunnerEnv = z.infer<typeof schema>;
 
 /** @throws Error with a line for each mistake */

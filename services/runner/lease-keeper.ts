@@ -21,6 +21,8 @@ export interface LeaseKeeperOptions<T extends KeptJob> {
   readonly held: ReadonlySet<T>;
   /** Called for a job that was canceled, or that is not ours any more. */
   onStop(job: T): void;
+  /** Called when the whole instance is told to end. Where it is given, orders are listened for all the time. */
+  readonly onDrain?: ((order: NonNullable<StopList['drain']>) => void) | undefined;
 }
 
 /** How long a job runs before anybody looks whether it was canceled; most have ended by then. */
@@ -30,7 +32,10 @@ const earlyStops = 100;
 /** How soon a heartbeat that failed is tried again: the lease outlasts several. */
 const retryMs = 2000;
 
-/** Renews leases and hears of cancels, while there are jobs and at no cost while they are quick. */
+/**
+ * Renews leases and hears of cancels, while there are jobs and at no cost while they are quick; and hears of orders to
+ * drain, where they are wanted.
+ */
 export class LeaseKeeper<T extends KeptJob> {
   readonly #options: LeaseKeeperOptions<T>;
   readonly #over = new AbortController();
@@ -42,6 +47,7 @@ export class LeaseKeeper<T extends KeptJob> {
 
   constructor(options: LeaseKeeperOptions<T>) {
     this.#options = options;
+    if (options.onDrain) void this.#watch();
   }
 
   /** A job was leased and is held now. */
@@ -83,16 +89,19 @@ export class LeaseKeeper<T extends KeptJob> {
   }
 
   async #watch(): Promise<void> {
-    const { protocol, instanceId, held } = this.#options;
+    const { protocol, instanceId, held, onDrain } = this.#options;
     const { signal } = this.#over;
-    if (this.#watching || held.size === 0) return;
+    const isWanted = () => held.size > 0 || onDrain !== undefined;
+    if (this.#watching || !isWanted()) return;
     this.#watching = true;
     // What was canceled before anybody listened is told by a heartbeat.
     void this.#heartbeat();
     const request = { instance: instanceId, waitSeconds: maxPollSeconds };
-    for (let tries = 0; held.size > 0 && !signal.aborted; ) {
+    for (let tries = 0; isWanted() && !signal.aborted; ) {
       try {
-        this.#stop(await protocol.watch(request, signal));
+        const orders = await protocol.watch(request, signal);
+        this.#stop(orders);
+        if (orders.drain && !signal.aborted) onDrain?.(orders.drain);
         tries = 0;
       } catch {
         await pause(backoffMs(tries++), undefined, { signal }).catch(() => {});

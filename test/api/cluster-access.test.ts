@@ -4,7 +4,9 @@ import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT, Unsec
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ClusterTokens } from '../../services/api/cluster-tokens.ts';
-import { protocolHeader, protocolVersion } from '../../services/ports/fleet-protocol/port.ts';
+import { podName, poolName } from '../../services/core/kubernetes-names.ts';
+import { sharedPoolId } from '../../services/core/pool.ts';
+import { poolHeader, protocolHeader, protocolVersion } from '../../services/ports/fleet-protocol/port.ts';
 import { openApi, type TestApi } from '../support/api.ts';
 
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>;
@@ -84,15 +86,29 @@ async function tokenWith({
   return await new SignJWT(payload).setProtectedHeader({ alg: 'RS256', kid }).sign(signer.privateKey);
 }
 
-async function askForDemand(token: string): Promise<{ readonly status: number; readonly code?: string }> {
-  const response = await test.api.app.request('/fleet/v1/demand', {
+interface Answer {
+  readonly status: number;
+  readonly code?: string;
+}
+
+async function askForDemand(token: string, pool?: string): Promise<Answer> {
+  return await ask('demand', { waitSeconds: 0 }, token, pool);
+}
+
+async function askForJob(token: string, pool?: string): Promise<Answer> {
+  return await ask('lease', { instance: 'i', waitSeconds: 0 }, token, pool);
+}
+
+async function ask(name: string, request: object, token: string, pool?: string): Promise<Answer> {
+  const response = await test.api.app.request(`/fleet/v1/${name}`, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
       authorization: `Bearer ${token}`,
       [protocolHeader]: String(protocolVersion),
+      ...(pool === undefined ? {} : { [poolHeader]: pool }),
     },
-    body: JSON.stringify({ waitSeconds: 0 }),
+    body: JSON.stringify(request),
   });
   const body = (await response.json()) as { readonly code?: string } | null;
   return { status: response.status, ...(body?.code === undefined ? {} : { code: body.code }) };
@@ -189,6 +205,81 @@ describe("a token of the director's ServiceAccount", () => {
 
     expect(await askForDemand(token)).toEqual({ status: 200 });
     expect(asked).toEqual([]);
+  });
+});
+
+describe("a token of a runner's ServiceAccount", () => {
+  const pool = 'local/echo:a@cpu';
+  const otherPool = 'local/other:b@cpu';
+  const runnerSubject = 'system:serviceaccount:mimeo-models:runner';
+  const forbidden = { status: 403, code: 'forbidden' };
+
+  /** A token as Kubernetes gives it to a pod of that name. */
+  const tokenOf = async (pod: unknown, claims: JWTPayload = {}) =>
+    await tokenWith({ claims: { sub: runnerSubject, 'kubernetes.io': { pod: { name: pod } }, ...claims } });
+
+  it('makes its bearer a runner of the pool that its pod is named after, and of no other', async () => {
+    const token = await tokenOf(podName(pool, '0123abcd'));
+
+    expect(await askForJob(token, pool)).toEqual({ status: 200 });
+    expect(await askForJob(token, otherPool)).toEqual(forbidden);
+    expect(await askForJob(await tokenOf(podName(otherPool, '0123abcd')), pool)).toEqual(forbidden);
+  });
+
+  it('reaches the jobs of its pool', async () => {
+    const { id: version } = await test.addModel({ name: 'echo' });
+    const created = await test.call('POST', '/v1/models/local/echo/predictions', { input: { text: 'x' } });
+    const { id } = (await created.json()) as { id: string };
+    const own = sharedPoolId({ model: 'local/echo', version, hardware: 'cpu' });
+    const other = await tokenOf(podName(otherPool, '1'));
+    const status = async () => (await test.flow.jobs.get(id))?.status;
+
+    await askForJob(other, own);
+    await askForJob(other, otherPool);
+    expect(await status()).toBe('starting');
+    await askForJob(await tokenOf(podName(own, '1')), own);
+    expect(await status()).toBe('processing');
+  });
+
+  it('makes no director', async () => {
+    const token = await tokenOf(podName(pool, '1'));
+
+    expect(await askForDemand(token, pool)).toEqual(forbidden);
+    expect(await ask('drain', { pool, instance: 'i', graceSeconds: 0 }, token, pool)).toEqual(forbidden);
+    expect(await ask('runner-token', { pool }, token, pool)).toEqual(forbidden);
+  });
+
+  it('without a word of its pool is refused', async () => {
+    expect(await askForJob(await tokenOf(podName(pool, '1')))).toEqual(refused);
+  });
+
+  it.each<[string, unknown]>([
+    ['contains the name of the pool', `x-${podName(pool, '1')}`],
+    ['begins with it, and goes on', `${poolName(pool)}0-1`],
+    ['is nothing but it', poolName(pool)],
+    ['is that of the pool as it is', pool],
+    ['is empty', ''],
+    ['is no text', { toString: 1 }],
+    ['is missing', undefined],
+  ])('whose name of a pod %s is refused', async (_, pod) => {
+    expect(await askForJob(await tokenOf(pod), pool)).toEqual(forbidden);
+  });
+
+  it.each<[string, JWTPayload]>([
+    ['made out to somebody else', { aud: ['https://kubernetes.default.svc'] }],
+    ['of another ServiceAccount of the namespace', { sub: 'system:serviceaccount:mimeo-models:default' }],
+    ['of a runner of another namespace', { sub: 'system:serviceaccount:default:runner' }],
+    ['of a longer name', { sub: `${runnerSubject}s` }],
+    ['of another issuer', { iss: 'https://example.com' }],
+  ])('%s is refused', async (_, claims) => {
+    expect(await askForJob(await tokenOf(podName(pool, '1'), claims), pool)).toEqual(refused);
+  });
+
+  it("is not needed by a director, which stays one whatever pool it names, nor by the api's own runners", async () => {
+    expect(await askForDemand(await tokenWith(), pool)).toEqual({ status: 200 });
+    expect(await askForJob(await tokenWith(), pool)).toEqual(forbidden);
+    const minted = test.api.fleetTokens.mint({ role: 'runner', pool }, 60);
+    expect(await askForJob(minted, otherPool)).toEqual({ status: 200 });
   });
 });
 

@@ -43,7 +43,16 @@ function stateOf(name: string): PoolState {
         failure: null,
         setupLogs: 'loaded\n',
       },
-      { ...instance, id: 'i-2', phase: 'setup', readyAt: null, running: 0, failure: null, setupLogs: '' },
+      {
+        ...instance,
+        id: 'i-2',
+        phase: 'setup',
+        readyAt: null,
+        running: 0,
+        failure: null,
+        setupLogs: '',
+        detail: 'Its weights are being fetched.',
+      },
     ],
     breaker: { until: at + 30_000, message: 'No module named torch.', setupLogs: 'Traceback\n' },
     setupSeconds: [],
@@ -83,8 +92,9 @@ it('a pool tells what its director reported: how many, why, and what each instan
   expect(two.breaker.message).toBe('No module named torch.');
   expect(two.instances).toMatchObject([
     { id: 'i-1', phase: 'ready', running: 1, failure: null },
-    { id: 'i-2', phase: 'setup', running: 0 },
+    { id: 'i-2', phase: 'setup', running: 0, detail: 'Its weights are being fetched.' },
   ]);
+  expect(two.instances[0]).not.toHaveProperty('detail');
   expect(Date.parse(two.instances[0].since)).toBe(state.at - 3000);
   expect(Date.parse(two.instances[1].since)).toBe(state.at - 5000);
   expect(JSON.stringify(two)).not.toContain('Traceback');

@@ -44,6 +44,23 @@ describe('ps', () => {
     );
   });
 
+  test("says what an instance waits for, and tells a cluster's pods apart by the ends of their names", () => {
+    const pod = (suffix: string) => `m-${'a'.repeat(32)}-${suffix}`;
+    const since = '2026-11-21T09:59:18Z';
+    const detail = 'No machine of gpu-t4 is up yet.';
+    const instances = [
+      { id: pod('0123abcd'), phase: 'node', since, running: 0, failure: null, detail },
+      { id: pod('4567cdef'), phase: 'ready', since, running: 0, failure: null },
+    ];
+
+    expect(describePools([{ ...pool, instances }], now)).toContain(
+      [
+        '    0123abcd  node      for 42 s: No machine of gpu-t4 is up yet.',
+        '    4567cdef  ready     for 42 s  idle',
+      ].join('\n'),
+    );
+  });
+
   test('says where to look when setups fail', () => {
     const breaker = { until: '2026-11-21T10:00:30Z', message: 'No module named torch.' };
     const text = describePools([{ ...pool, instances: [], breaker }], now);

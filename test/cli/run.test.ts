@@ -178,6 +178,22 @@ test('a wait is explained', async () => {
   expect(running.soFar.stderr).toMatch(/^starting an instance \(setup\), about 3 s\nsucceeded/);
 });
 
+test('a wait says what the instance itself waits for', async () => {
+  const reason = 'No machine of gpu-t4 is up yet.';
+  const waiting = { phase: 'node', position: 1, eta_seconds: { p50: 90, p90: 120 }, reason };
+  const server = await startServer(modelRoutes(echo, { waiting }, { waiting }));
+
+  const running = start(['run', 'ada/echo', 'text=x'], { env: envOf(server) });
+  await vi.waitFor(() => expect(running.soFar.stderr).toContain('starting a machine'), 20_000);
+  server.on({
+    [`GET /predictions/${predictionId}`]: (_request, response) =>
+      answer(response, 200, prediction({ ...succeeded, output: 'x' })),
+  });
+
+  expect((await running.ended).code).toBe(0);
+  expect(running.soFar.stderr).toMatch(/^starting a machine: No machine of gpu-t4 is up yet, about 90 s\n/);
+});
+
 test('a wait for a stream is explained, too, until the stream begins', async () => {
   const waiting = { phase: 'queued', position: 3, eta_seconds: null };
   const server = await startServer();

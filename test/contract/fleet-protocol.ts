@@ -7,6 +7,7 @@ import { sharedPoolId } from '../../services/core/pool.ts';
 import type {
   Assignment,
   FleetProtocol,
+  InstanceReport,
   ReportedOutcome,
   RunnerEvent,
 } from '../../services/ports/fleet-protocol/port.ts';
@@ -474,6 +475,118 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
     });
   });
 
+  describe('drain', () => {
+    const order = () => ({ pool, instance, graceSeconds: 30 });
+    const told = { stop: [], drain: { graceSeconds: 30 } };
+
+    it('wakes the instance up that is to end', async () => {
+      const watching = runner.watch(long);
+      await arrived();
+      await director.drain(order());
+
+      expect(await woken(watching)).toEqual(told);
+    });
+
+    it('that came between two watches is told, once', async () => {
+      await director.drain(order());
+
+      expect(await woken(runner.watch(long))).toEqual(told);
+      expect(await runner.watch(soon)).toEqual({ stop: [] });
+    });
+
+    it('that was lost can be repeated', async () => {
+      await director.drain(order());
+      expect(await woken(runner.watch(long))).toEqual(told);
+
+      await director.drain({ ...order(), graceSeconds: 5 });
+      expect(await woken(runner.watch(long))).toEqual({ stop: [], drain: { graceSeconds: 5 } });
+    });
+
+    it('comes along with cancels', async () => {
+      const job = await running();
+      await cancel(job.id);
+      await director.drain(order());
+
+      expect(await woken(runner.watch(long))).toEqual({ ...told, stop: [ref(job)] });
+    });
+
+    it("reaches no other instance, and not another pool's of the same name", async () => {
+      await director.drain(order());
+      const stranger = binding.as({ role: 'runner', pool: otherPool });
+
+      expect(await stranger.watch(soon)).toEqual({ stop: [] });
+      expect(await runner.watch({ ...soon, instance: 'instance-2' })).toEqual({ stop: [] });
+      expect(await runner.watch(soon)).toEqual(told);
+    });
+  });
+
+  describe('a report of an instance', () => {
+    const aReport = (over: Partial<InstanceReport> = {}): InstanceReport => ({
+      instance,
+      phase: 'setup',
+      readyAt: null,
+      running: 0,
+      idleSince: null,
+      failure: null,
+      broken: null,
+      setupLogs: '',
+      ...over,
+    });
+    const reportsAfter = async (after: number) =>
+      (await director.demand({ waitSeconds: 0, reportsAfter: after })).reports;
+
+    it('reaches the director, with its pool and when it came', async () => {
+      const report = aReport({ phase: 'ready', readyAt: 7, running: 1, broken: 'It died.', setupLogs: 'l' });
+      await runner.reportInstance(report);
+
+      expect(await reportsAfter(0)).toMatchObject([{ ...report, pool, receivedAt: test.clock.now }]);
+    });
+
+    it('wakes the director up', async () => {
+      await director.demand({ waitSeconds: 0 });
+      const waiting = director.demand({ waitSeconds: 20, reportsAfter: 0 });
+      await arrived();
+      await runner.reportInstance(aReport());
+
+      expect((await woken(waiting)).reports).toMatchObject([{ instance, phase: 'setup' }]);
+    });
+
+    it('takes the place of the one before', async () => {
+      await runner.reportInstance(aReport());
+      test.clock.now += 1000;
+      const failure = { code: 'setup_failed', message: 'It raised.' } as const;
+      await runner.reportInstance(aReport({ phase: 'failed', failure }));
+
+      expect(await reportsAfter(0)).toMatchObject([{ phase: 'failed', failure }]);
+    });
+
+    it('is told of since a moment, and only where reports are asked for', async () => {
+      const first = test.clock.now;
+      await runner.reportInstance(aReport());
+      test.clock.now += 1000;
+      await runner.reportInstance(aReport({ instance: 'instance-2' }));
+      const named = async (after: number) => (await reportsAfter(after))?.map((one) => one.instance).sort();
+
+      expect(await named(first)).toEqual([instance, 'instance-2']);
+      expect(await named(first + 1)).toEqual(['instance-2']);
+      expect(await named(first + 1001)).toEqual([]);
+      expect((await director.demand({ waitSeconds: 0 })).reports).toBeUndefined();
+    });
+
+    it("is its own pool's, whatever it names: another's instance of that name is left alone", async () => {
+      await runner.reportInstance(aReport({ phase: 'ready' }));
+      await binding.as({ role: 'runner', pool: otherPool }).reportInstance(aReport({ phase: 'drained' }));
+
+      const byPool = new Map((await reportsAfter(0))?.map((one) => [one.pool, one.phase]));
+      expect(byPool).toEqual(
+        new Map([
+          [pool, 'ready'],
+          [otherPool, 'drained'],
+        ]),
+      );
+    });
+  });
+
   describe('give back', () => {
     it('lets the job wait again, for another attempt', async () => {
       const job = await running();
@@ -618,6 +731,7 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
       idleSince: null,
       failure: null,
       setupLogs: '',
+      detail: 'Its weights are being fetched.',
     } as const;
 
     await director.reportPool({
@@ -634,6 +748,7 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
       phase: 'setup',
       position: 1,
       eta_seconds: { p50: 2, p90: 2 },
+      reason: booting.detail,
     });
   });
 
@@ -672,17 +787,30 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
       runner.demand({ waitSeconds: 0 }),
       runner.reportPool(state),
       runner.refuse({ pool, failure, logs: '' }),
+      runner.drain({ pool, instance, graceSeconds: 0 }),
       director.lease(soon),
       director.watch(soon),
       director.heartbeat({ instance, jobs: [ref(job)] }),
       director.report({ ...ref(job), events: [ended] }),
       director.giveBack(ref(job)),
+      director.reportInstance({
+        instance,
+        phase: 'drained',
+        readyAt: null,
+        running: 0,
+        idleSince: null,
+        failure: null,
+        broken: null,
+        setupLogs: '',
+      }),
     ];
 
     for (const settled of await Promise.allSettled(calls)) {
       expect(settled).toMatchObject({ status: 'rejected', reason: { code: 'forbidden' } });
     }
     expect((await read(job.id)).status).toBe('processing');
+    expect(await runner.watch(soon)).toEqual({ stop: [] });
+    expect((await director.demand({ waitSeconds: 0, reportsAfter: 0 })).reports).toEqual([]);
   });
 }
 

@@ -43,6 +43,28 @@ describe('phase', () => {
   });
 });
 
+describe('reason', () => {
+  const noMachine = 'No machine of this kind is up yet.';
+  const pulls = "The model's image is being pulled.";
+
+  test('is what the furthest instance says', () => {
+    const node = anInstance({ phase: 'node', detail: noMachine }, now);
+    const image = anInstance({ phase: 'image', detail: pulls }, now);
+
+    expect(explain([node]).reason).toBe(noMachine);
+    expect(explain([node, image]).reason).toBe(pulls);
+    expect(explain([node, anInstance({ phase: 'image' }, now), image]).reason).toBe(pulls);
+  });
+
+  test('is absent where that one says nothing, or where nothing has to start', () => {
+    const node = anInstance({ phase: 'node', detail: noMachine }, now);
+
+    expect(explain([node, booting(now)])).not.toHaveProperty('reason');
+    expect(explain([node, busy(0)])).not.toHaveProperty('reason');
+    expect(explain([])).not.toHaveProperty('reason');
+  });
+});
+
 describe('estimate', () => {
   test('is what is left of the setup', () => {
     expect(explain([booting(now - 4000)]).eta_seconds).toEqual({ p50: 6, p90: 14 });

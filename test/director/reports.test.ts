@@ -63,6 +63,18 @@ test('a change of number, phase, breaker or action is reported within 100 ms, th
   expect(sent.at(-1)?.state.desired).toBe(29);
 });
 
+test('what an instance waits for is reported at once', async () => {
+  const waits = (detail: string) => state({ instances: [{ ...instance, phase: 'node', detail }] });
+  reports.update(waits('There is no machine yet.'), 'hold');
+  await vi.advanceTimersByTimeAsync(100);
+  reports.update(waits('One is being started.'), 'hold');
+
+  expect(sent.map(({ state: { instances } }) => instances[0]?.detail)).toEqual([
+    'There is no machine yet.',
+    'One is being started.',
+  ]);
+});
+
 test('who works and who idles is reported every 2 s at most', async () => {
   await every(10, 500, (turn) => state({ instances: [{ ...instance, running: turn % 2, idleSince: turn }] }));
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseDirectorEnv } from '../../services/director/env.ts';
-import { directorToken } from '../../services/director/token.ts';
+import { peerToken } from '../../services/ports/fleet-protocol/token.ts';
 
 const url = { MIMEO_URL: 'https://mimeo.example.com' };
 
@@ -38,11 +38,11 @@ describe('a token in a file', () => {
   async function current(): Promise<string> {
     return typeof token === 'function' ? await token() : token;
   }
-  let token: ReturnType<typeof directorToken>;
+  let token: ReturnType<typeof peerToken>;
 
   it('is read again after a minute', async () => {
     await writeFile(file, 'first\n');
-    token = directorToken({ MIMEO_DIRECTOR_TOKEN_FILE: file }, () => now);
+    token = peerToken({ token: undefined, file }, () => now);
     expect(await current()).toBe('first');
 
     await writeFile(file, 'second\n');
@@ -53,7 +53,7 @@ describe('a token in a file', () => {
   });
 
   it('is waited for where it is not there yet', async () => {
-    token = directorToken({ MIMEO_DIRECTOR_TOKEN_FILE: file }, () => now);
+    token = peerToken({ token: undefined, file }, () => now);
     await expect(current()).rejects.toMatchObject({ code: 'unavailable' });
     await writeFile(file, '');
     await expect(current()).rejects.toThrow('is empty');

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { podName } from '../../services/core/kubernetes-names.ts';
+import { podOf } from '../../services/ports/fleet/pod-spec.ts';
 import { configOf, recordCapacity } from '../infra/components/capacity.ts';
 import { type KubernetesApi, type KubernetesObject, startKubernetesApi } from '../support/kubernetes-api.ts';
+import { podSettings, somePool } from './pod-world.ts';
 
 let api: KubernetesApi;
 let objects: readonly KubernetesObject[];
@@ -28,31 +31,25 @@ interface Container {
   [name: string]: unknown;
 }
 
+/** What tests change of a pod. */
+interface Spec extends Record<string, unknown> {
+  readonly containers: readonly [Container];
+  readonly nodeSelector: Record<string, string>;
+  readonly volumes: object[];
+}
+
 /** A pod as the director makes it. */
 function modelPod() {
-  const container = (name: string, volume: string): Container => ({
-    name,
-    image: name,
-    securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-    volumeMounts: [{ name: volume, mountPath: `/${volume}` }],
-  });
-  const token: { path: string; audience?: string } = { path: 'token', audience: 'mimeo' };
-  const model = container('model', 'work');
-  const runner = container('runner', 'token');
-  const spec: Record<string, unknown> & { nodeSelector: Record<string, string>; volumes: object[] } = {
-    serviceAccountName: 'default',
-    automountServiceAccountToken: false,
-    priorityClassName: 'mimeo-cpu',
-    nodeSelector: { 'mimeo.dev/sku': 'cpu' },
-    securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
-    initContainers: [{ ...runner, restartPolicy: 'Always' }],
-    containers: [model],
-    volumes: [
-      { name: 'work', emptyDir: {} },
-      { name: 'token', projected: { sources: [{ serviceAccountToken: token }] } },
-    ],
-  };
-  return { spec, model, token };
+  const pool = somePool();
+  const manifest = podOf(pool, podName(pool.id, '01234567'), { owner: 'u', uploadPath: 'p' }, podSettings);
+  const { spec, metadata } = structuredClone(manifest) as unknown as { spec: Spec; metadata: object };
+  const [model] = spec.containers;
+  const [projected] = spec.volumes as [{ projected: { sources: [{ serviceAccountToken: Token }] } }];
+  return { metadata, spec, model, token: projected.projected.sources[0].serviceAccountToken };
+}
+interface Token {
+  path: string;
+  audience?: string;
 }
 type ModelPod = ReturnType<typeof modelPod>;
 
@@ -60,12 +57,7 @@ type ModelPod = ReturnType<typeof modelPod>;
 async function create(change: (pod: ModelPod) => void): Promise<string> {
   const pod = modelPod();
   change(pod);
-  const body = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { generateName: 'model-', namespace: 'mimeo-models' },
-    spec: pod.spec,
-  };
+  const body = { apiVersion: 'v1', kind: 'Pod', metadata: pod.metadata, spec: pod.spec };
   return await api.request('POST', '/api/v1/namespaces/mimeo-models/pods?dryRun=All', body).then(
     () => 'created',
     (error: unknown) => String(error),

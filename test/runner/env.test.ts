@@ -38,3 +38,22 @@ test('the place where a Cog server sends its files is one of this machine that n
   ])
     expect(() => parse(bad)).toThrow(/COG_UPLOAD_URL/);
 });
+
+test('a token is given or lies in a file, and no value is shown of one that is both', () => {
+  const { MIMEO_RUNNER_TOKEN: token, ...rest } = complete;
+  const file = { MIMEO_RUNNER_TOKEN_FILE: '/var/run/secrets/mimeo/token' };
+
+  expect(parseRunnerEnv({ ...rest, ...file })).toMatchObject(file);
+  expect(() => parseRunnerEnv(rest)).toThrow('MIMEO_RUNNER_TOKEN is missing');
+  const both = { ...rest, ...file, MIMEO_RUNNER_TOKEN: token };
+  expect(() => parseRunnerEnv(both)).toThrow(/MIMEO_RUNNER_TOKEN: is set, and so is MIMEO_RUNNER_TOKEN_FILE/);
+  expect(() => parseRunnerEnv(both)).not.toThrow(/a-secret/);
+});
+
+test('what a pod of a cluster sets', () => {
+  const pod = { ...complete, MIMEO_REPORTS: 'true', MIMEO_DRAIN_PORT: '8081' };
+
+  expect(parseRunnerEnv(pod)).toMatchObject({ MIMEO_REPORTS: true, MIMEO_DRAIN_PORT: 8081 });
+  expect(parseRunnerEnv(complete)).toMatchObject({ MIMEO_REPORTS: false });
+  expect(() => parseRunnerEnv({ ...complete, MIMEO_DRAIN_PORT: '70000' })).toThrow('MIMEO_DRAIN_PORT: ');
+});

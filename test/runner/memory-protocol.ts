@@ -92,8 +92,8 @@ export class MemoryProtocol implements RunnerProtocol {
     return this.#poll(request, signal, { stop: [] }, () => {
       const stop = [...this.#jobs.values()].filter((job) => job.canceled);
       for (const job of stop) job.canceled = false;
-      const { drainOrder: drain } = this;
-      this.drainOrder = undefined;
+      const drain = this.#drainOrder;
+      this.#drainOrder = undefined;
       if (stop.length === 0 && !drain) return undefined;
       return { stop: stop.map(({ id, attempt }) => ({ id, attempt })), ...(drain ? { drain } : {}) };
     });
@@ -129,7 +129,13 @@ export class MemoryProtocol implements RunnerProtocol {
   /** What the runner has said of its instance. */
   readonly instanceReports: InstanceReport[] = [];
   /** Told by the next `watch`. */
-  drainOrder: StopList['drain'];
+  #drainOrder: StopList['drain'];
+
+  /** Tells the instance to end. */
+  order(drain: NonNullable<StopList['drain']>): void {
+    this.#drainOrder = drain;
+    this.#wake();
+  }
 
   async reportInstance(report: InstanceReport): Promise<void> {
     this.#check();

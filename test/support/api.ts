@@ -23,13 +23,15 @@ import { openFilesystemObjects } from '../../services/ports/objects/filesystem.t
 import type { Objects } from '../../services/ports/objects/port.ts';
 import type { Queue } from '../../services/ports/queue/port.ts';
 import { openSqliteQueue } from '../../services/ports/queue/sqlite.ts';
-import type { Table } from '../../services/ports/table/port.ts';
+import type { ChangeFeed, Table } from '../../services/ports/table/port.ts';
 import { openSqliteTable } from '../../services/ports/table/sqlite.ts';
 
 /** The api in this process over the local adapters in a folder of its own, with nobody who runs what it is given. */
 export interface TestApi {
+  /** What it keeps is in here, until it is closed. */
+  readonly folder: string;
   readonly api: Api;
-  readonly table: Table;
+  readonly table: Table & ChangeFeed;
   readonly queue: Queue;
   readonly objects: Objects;
   readonly flow: JobFlow;
@@ -125,6 +127,7 @@ export async function openApi(
   };
   const token = await addAccount('local');
   return {
+    folder,
     api,
     table,
     queue,

@@ -16,9 +16,11 @@ interface GoTool {
   readonly staging?: { readonly folder: string; readonly version: string };
 }
 
+const kubernetesStaging = { folder: './staging/src/', version: 'v0.36.3' };
+
 /**
  * Pulumi's engine with the language host that speaks to Node (that of a later SDK is built into the CLI of Pulumi's own
- * releases, which are not on the proxy), and a Kubernetes API server with its store.
+ * releases, which are not on the proxy), and what a Kubernetes cluster runs beside its machines.
  */
 const tools = {
   pulumi: {
@@ -36,7 +38,19 @@ const tools = {
     version: '1.36.3',
     module: 'k8s.io/kubernetes',
     package: 'k8s.io/kubernetes/cmd/kube-apiserver',
-    staging: { folder: './staging/src/', version: 'v0.36.3' },
+    staging: kubernetesStaging,
+  },
+  'kube-controller-manager': {
+    version: '1.36.3',
+    module: 'k8s.io/kubernetes',
+    package: 'k8s.io/kubernetes/cmd/kube-controller-manager',
+    staging: kubernetesStaging,
+  },
+  'kube-scheduler': {
+    version: '1.36.3',
+    module: 'k8s.io/kubernetes',
+    package: 'k8s.io/kubernetes/cmd/kube-scheduler',
+    staging: kubernetesStaging,
   },
 } as const satisfies Record<string, GoTool>;
 
@@ -44,14 +58,20 @@ export type GoToolName = keyof typeof tools;
 
 /** What `npm run test:engine` and `npm run test:kubernetes` run. */
 export const engineTools: readonly GoToolName[] = ['pulumi', 'pulumi-language-nodejs'];
-export const kubernetesTools: readonly GoToolName[] = ['etcd', 'kube-apiserver'];
+export const kubernetesTools: readonly GoToolName[] = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+];
 
+const names = Object.keys(tools) as GoToolName[];
 const cache = resolve(import.meta.dirname, '../../.cache/tools');
 /** Go 1.21 was the first to fetch the newer toolchain that a module asks for. */
 const leastGoMinor = 21;
 /** What an older Go is told to fetch, as a module of the same proxy. */
 const newerToolchain = '1.26.8';
-/** kube-apiserver takes longest, about 4 minutes on 2 cores. A build that takes far longer has died. */
+/** Those of Kubernetes take longest, about 6 minutes together on 2 cores. A build that takes far longer has died. */
 const buildTimeoutMs = 1_500_000;
 
 /** The folder of a tool, which is put on PATH; the file in it has the tool's name. */
@@ -71,7 +91,8 @@ export function howToHaveGoTools(names: readonly GoToolName[]): string {
 }
 
 /**
- * Builds a tool where it is not there yet, and says so in lines as it goes.
+ * Builds a tool where it is not there yet, and says so in lines as it goes. Others of its module that are not there are
+ * built with it, so that what they share is fetched and compiled once.
  * @returns its path
  * @throws Error where there is no Go, or the build fails, with what the compiler said
  */
@@ -79,40 +100,58 @@ export async function buildGoTool(name: GoToolName, say: (line: string) => void)
   const folder = goToolFolder(name);
   const file = join(folder, name);
   const until = Date.now() + buildTimeoutMs;
+  const of = names.filter((other) => sourceOf(other) === sourceOf(name));
+  const work = `${goToolFolder(of[0] ?? name)}.building`;
   while (!existsSync(file)) {
-    if (await begin(folder)) await build(name, folder, say);
+    const missing = of.filter((other) => !haveGoTools([other]));
+    if (await begin(work)) await build(missing, tools[name], work, say);
     // Whoever began it has died over it.
-    else if (Date.now() > until) await rm(`${folder}.building`, { recursive: true, force: true });
+    else if (Date.now() > until) await rm(work, { recursive: true, force: true });
     else await new Promise((done) => setTimeout(done, 500));
   }
   return file;
 }
 
+/** What is the same of tools that are built together. */
+function sourceOf(name: GoToolName): string {
+  return `${tools[name].module}@${tools[name].version}`;
+}
+
 /** Of several that want it at the same time, the one that makes the folder builds. */
-async function begin(folder: string): Promise<boolean> {
+async function begin(work: string): Promise<boolean> {
   await mkdir(cache, { recursive: true });
-  return await mkdir(`${folder}.building`).then(
+  return await mkdir(work).then(
     () => true,
     () => false,
   );
 }
 
-async function build(name: GoToolName, folder: string, say: (line: string) => void): Promise<void> {
-  const work = `${folder}.building`;
-  const tool: GoTool = tools[name];
+async function build(
+  missing: readonly GoToolName[],
+  source: GoTool,
+  work: string,
+  say: (line: string) => void,
+): Promise<void> {
+  const all = `${missing.join(', ')} ${source.version}`;
   const began = Date.now();
   try {
     const go = await findGo(say);
-    say(`${name} ${tool.version}: fetching its modules`);
-    await writeFile(join(work, 'go.mod'), await goModule(go, work, tool));
+    say(`${all}: fetching its modules`);
+    await writeFile(join(work, 'go.mod'), await goModule(go, work, source));
     const env = { GOFLAGS: '-mod=mod', CGO_ENABLED: '0' };
-    await execute(go, ['get', `${tool.module}@v${tool.version}`], work, env);
-    say(`${name} ${tool.version}: building, ${seconds(began)} s so far`);
-    await execute(go, ['build', '-trimpath', '-ldflags', '-s -w', '-o', name, tool.package], work, env);
-    await mkdir(folder, { recursive: true });
-    await rename(join(work, name), join(folder, name));
-    const { size } = await stat(join(folder, name));
-    say(`${name} ${tool.version}: built in ${seconds(began)} s, ${Math.round(size / 1e6)} MB`);
+    await execute(go, ['get', `${source.module}@v${source.version}`], work, env);
+    say(`${all}: building, ${seconds(began)} s so far`);
+    const packages = missing.map((name) => tools[name].package);
+    // Several go into a folder, each under the name of its package's folder.
+    const out = packages.length > 1 ? './' : missing.join();
+    await execute(go, ['build', '-trimpath', '-ldflags', '-s -w', '-o', out, ...packages], work, env);
+    for (const name of missing) {
+      const folder = goToolFolder(name);
+      await mkdir(folder, { recursive: true });
+      await rename(join(work, name), join(folder, name));
+      const { size } = await stat(join(folder, name));
+      say(`${name} ${source.version}: built after ${seconds(began)} s, ${Math.round(size / 1e6)} MB`);
+    }
   } finally {
     await rm(work, { recursive: true, force: true });
   }

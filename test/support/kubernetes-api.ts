@@ -1,13 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 import { Agent, fetch } from 'undici';
 import { z } from 'zod';
-import { goToolFolder } from './go-tools.ts';
+import { freePort, type Program, startProgram } from './kubernetes-programs.ts';
 
 /** A Kubernetes object, as YAML has it. */
 export interface KubernetesObject {
@@ -29,8 +28,14 @@ export class KubernetesRefusal extends Error {
   }
 }
 
-/** A Kubernetes API server with a store of its own: no controllers, no scheduler, no nodes. */
-export interface KubernetesApi {
+/** A change that a watch tells of. */
+export interface KubernetesChange {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: KubernetesObject;
+}
+
+/** Requests of a Kubernetes API server. */
+interface KubernetesClient {
   /** https://127.0.0.1:… */
   readonly url: string;
   /** PEM of who signed its certificate. */
@@ -51,13 +56,45 @@ export interface KubernetesApi {
   ): Promise<readonly KubernetesObject[]>;
   /**
    * Any request.
-   * @param body is sent as JSON
+   * @param body is sent as JSON; of PATCH, it is a strategic merge patch
    * @throws KubernetesRefusal for a status of 400 and above
    */
   request(method: string, path: string, body?: unknown, token?: string): Promise<unknown>;
-  /** A token of a ServiceAccount by TokenRequest, as the kubelet mounts it. */
-  serviceAccountToken(namespace: string, name: string, audience: string): Promise<string>;
+  /**
+   * A token of a ServiceAccount by TokenRequest, as the kubelet mounts it.
+   * @param pod whose it is alone, and ends with
+   */
+  serviceAccountToken(
+    namespace: string,
+    name: string,
+    audience: string,
+    pod?: { readonly name: string; readonly uid: string },
+  ): Promise<string>;
+  /**
+   * Changes from now on of what `path` lists, until the server ends the watch, as it does from time to time, or `signal`
+   * aborts.
+   * @param path of a list, with the query that narrows it and `resourceVersion`
+   */
+  watch(path: string, signal: AbortSignal): AsyncIterable<KubernetesChange>;
+}
+
+/** A Kubernetes API server with a store of its own: no controllers, no scheduler, no nodes. */
+export interface KubernetesApi extends KubernetesClient {
+  /** The public key that its tokens are signed with, as a JSON Web Key Set. */
+  readonly keys: { readonly keys: readonly object[] };
+  /** Ends the server, not its store, and starts it again at the same address. */
+  restart(whileDown?: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
+}
+
+export interface KubernetesApiOptions {
+  /**
+   * Whether every pod has a ServiceAccount, which then must be there. @default false: no controller makes them, and pods
+   * would be refused for the want of one
+   */
+  readonly serviceAccounts?: boolean;
+  /** Who signs tokens of ServiceAccounts, as they say. @default the server */
+  readonly issuer?: string;
 }
 
 const token = 'administrator';
@@ -67,7 +104,7 @@ const readyTimeoutMs = 60_000;
  * Starts etcd and kube-apiserver on free ports of loopback, with RBAC and without anonymous access. Takes about 3 s.
  * @throws Error with what they said, where one of them ends
  */
-export async function startKubernetesApi(): Promise<KubernetesApi> {
+export async function startKubernetesApi(options: KubernetesApiOptions = {}): Promise<KubernetesApi> {
   const folder = await mkdtemp(join(tmpdir(), 'mimeo-kubernetes-'));
   const processes: Program[] = [];
   const stop = async () => {
@@ -76,11 +113,28 @@ export async function startKubernetesApi(): Promise<KubernetesApi> {
   };
   try {
     const [clientPort, peerPort, port] = await Promise.all([freePort(), freePort(), freePort()]);
-    processes.push(startStore(folder, clientPort, peerPort));
-    const url = `https://127.0.0.1:${port}`;
-    processes.push(await startServer(folder, clientPort, port, url));
-    const server = await waitUntilReady(url, folder, processes);
-    return { ...server, stop };
+    const store = startStore(folder, clientPort, peerPort);
+    const issuer = options.issuer ?? `https://127.0.0.1:${port}`;
+    const keys = await writeSecrets(folder);
+    const startServer = () => {
+      const server = startProgram(
+        'kube-apiserver',
+        serverArguments(folder, clientPort, port, issuer, options),
+      );
+      processes.splice(0, processes.length, store, server);
+      return waitUntilReady(`https://127.0.0.1:${port}`, issuer, folder, processes);
+    };
+    const client = await startServer();
+    return {
+      ...client,
+      keys,
+      async restart(whileDown) {
+        await processes[1]?.kill();
+        await whileDown?.();
+        await startServer();
+      },
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -90,7 +144,7 @@ export async function startKubernetesApi(): Promise<KubernetesApi> {
 function startStore(folder: string, clientPort: number, peerPort: number): Program {
   const client = `http://127.0.0.1:${clientPort}`;
   const peer = `http://127.0.0.1:${peerPort}`;
-  return start('etcd', [
+  return startProgram('etcd', [
     `--data-dir=${join(folder, 'etcd')}`,
     `--listen-client-urls=${client}`,
     `--advertise-client-urls=${client}`,
@@ -103,13 +157,37 @@ function startStore(folder: string, clientPort: number, peerPort: number): Progr
   ]);
 }
 
-async function startServer(folder: string, store: number, port: number, issuer: string): Promise<Program> {
+/** Writes what the server signs tokens with, and whom it lets in. @returns the public key */
+async function writeSecrets(folder: string): Promise<KubernetesApi['keys']> {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const options = { mode: 0o600 };
+  await writeFile(
+    join(folder, 'service-accounts.key'),
+    privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    options,
+  );
+  await writeFile(
+    join(folder, 'tokens.csv'),
+    `${token},administrator,administrator,system:masters\n`,
+    options,
+  );
+  const key = createPublicKey(privateKey);
+  // The id that Kubernetes gives it.
+  const kid = createHash('sha256')
+    .update(key.export({ type: 'spki', format: 'der' }))
+    .digest('base64url');
+  return { keys: [{ ...key.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' }] };
+}
+
+function serverArguments(
+  folder: string,
+  store: number,
+  port: number,
+  issuer: string,
+  { serviceAccounts = false }: KubernetesApiOptions,
+): readonly string[] {
   const key = join(folder, 'service-accounts.key');
-  await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
-  const tokens = join(folder, 'tokens.csv');
-  await writeFile(tokens, `${token},administrator,administrator,system:masters\n`, { mode: 0o600 });
-  return start('kube-apiserver', [
+  return [
     `--etcd-servers=http://127.0.0.1:${store}`,
     `--secure-port=${port}`,
     '--bind-address=127.0.0.1',
@@ -117,60 +195,22 @@ async function startServer(folder: string, store: number, port: number, issuer: 
     `--service-account-key-file=${key}`,
     `--service-account-signing-key-file=${key}`,
     `--service-account-issuer=${issuer}`,
-    `--service-account-jwks-uri=${issuer}/openid/v1/jwks`,
-    `--token-auth-file=${tokens}`,
+    `--service-account-jwks-uri=https://127.0.0.1:${port}/openid/v1/jwks`,
+    // Tokens for the server itself.
+    `--api-audiences=https://127.0.0.1:${port}`,
+    `--token-auth-file=${join(folder, 'tokens.csv')}`,
     '--authorization-mode=RBAC',
     '--service-cluster-ip-range=10.0.0.0/24',
-    // No controller makes them, and pods would be refused for the want of one.
-    '--disable-admission-plugins=ServiceAccount',
-  ]);
-}
-
-interface Program {
-  readonly name: string;
-  /** What it said last. */
-  readonly said: () => string;
-  readonly hasEnded: () => boolean;
-  kill(): Promise<void>;
-}
-
-function start(name: 'etcd' | 'kube-apiserver', args: readonly string[]): Program {
-  const child: ChildProcess = spawn(join(goToolFolder(name), name), args, {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const ended = once(child, 'close').catch(() => undefined);
-  let said = '';
-  child.stderr?.on('data', (chunk) => {
-    said = `${said}${String(chunk)}`.slice(-4000);
-  });
-  child.on('error', (error) => {
-    said = `${said}\n${error.message}`;
-  });
-  return {
-    name,
-    said: () => said,
-    hasEnded: () => child.exitCode !== null || child.signalCode !== null || child.pid === undefined,
-    async kill() {
-      child.kill('SIGKILL');
-      if (child.pid !== undefined) await ended;
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = z.object({ port: z.int() }).parse(server.address());
-  server.close();
-  await once(server, 'close');
-  return port;
+    ...(serviceAccounts ? [] : ['--disable-admission-plugins=ServiceAccount']),
+  ];
 }
 
 async function waitUntilReady(
   url: string,
+  issuer: string,
   folder: string,
   processes: readonly Program[],
-): Promise<Omit<KubernetesApi, 'stop'>> {
+): Promise<KubernetesClient> {
   const until = Date.now() + readyTimeoutMs;
   for (;;) {
     const dead = processes.find((process) => process.hasEnded());
@@ -182,13 +222,13 @@ async function waitUntilReady(
     const authority = await readFile(join(folder, 'certificates/apiserver.crt'), 'utf8').catch(
       () => undefined,
     );
-    const server = authority === undefined ? undefined : clientOf(url, authority);
+    const server = authority === undefined ? undefined : clientOf(url, issuer, authority);
     if (server && (await isReady(server))) return server;
     await new Promise((done) => setTimeout(done, 100));
   }
 }
 
-async function isReady(server: Omit<KubernetesApi, 'stop'>): Promise<boolean> {
+async function isReady(server: KubernetesClient): Promise<boolean> {
   return await server.request('GET', '/readyz').then(
     // The namespaces that every cluster has come a moment later.
     () =>
@@ -206,8 +246,10 @@ const resourcesSchema = z.object({
   resources: z.array(z.object({ name: z.string(), kind: z.string(), namespaced: z.boolean() })),
 });
 
-function clientOf(url: string, authority: string): Omit<KubernetesApi, 'stop'> {
+function clientOf(url: string, issuer: string, authority: string): KubernetesClient {
   const dispatcher = new Agent({ connect: { ca: authority } });
+  // Nothing may come for as long as nothing changes.
+  const watches = new Agent({ connect: { ca: authority }, bodyTimeout: 0 });
   const send = async (
     method: string,
     path: string,
@@ -240,7 +282,7 @@ function clientOf(url: string, authority: string): Omit<KubernetesApi, 'stop'> {
     url,
     authority,
     token,
-    issuer: url,
+    issuer,
     async apply(objects, { dryRun = false } = {}) {
       const made: KubernetesObject[] = [];
       const query = `fieldManager=mimeo&fieldValidation=Strict${dryRun ? '&dryRun=All' : ''}`;
@@ -253,15 +295,30 @@ function clientOf(url: string, authority: string): Omit<KubernetesApi, 'stop'> {
       }
       return made;
     },
-    request: (method, path, body, bearer = token) => send(method, path, body, 'application/json', bearer),
-    async serviceAccountToken(namespace, name, audience) {
+    request: (method, path, body, bearer = token) => {
+      const contentType = method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json';
+      return send(method, path, body, contentType, bearer);
+    },
+    async serviceAccountToken(namespace, name, audience, pod) {
       const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
+      const boundObjectRef = pod && { apiVersion: 'v1', kind: 'Pod', name: pod.name, uid: pod.uid };
       const body = {
         apiVersion: 'authentication.k8s.io/v1',
         kind: 'TokenRequest',
-        spec: { audiences: [audience], expirationSeconds: 600 },
+        spec: { audiences: [audience], expirationSeconds: 600, boundObjectRef },
       };
       return tokenRequestSchema.parse(await send('POST', path, body, 'application/json', token)).status.token;
+    },
+    async *watch(path, signal) {
+      const response = await fetch(`${url}${path}${path.includes('?') ? '&' : '?'}watch=true`, {
+        dispatcher: watches,
+        signal,
+        headers: { authorization: `Bearer ${token}` },
+      });
+      if (!response.ok || !response.body) throw new KubernetesRefusal(response.status, await response.text());
+      for await (const line of createInterface({ input: Readable.fromWeb(response.body as never) })) {
+        if (line !== '') yield JSON.parse(line) as KubernetesChange;
+      }
     },
   };
 }

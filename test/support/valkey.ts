@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { TestCertificate } from './certificate.ts';
+import { freePort } from './free-port.ts';
 
 /** A real server of the Redis protocol: Debian's `redis-server` or `valkey-server`, which must be on PATH. */
 export interface ValkeyServer {
@@ -59,13 +58,4 @@ async function launch(port: number, tls: TestCertificate | undefined): Promise<(
     child.kill('SIGKILL');
     await exited;
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

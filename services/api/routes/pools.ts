@@ -39,6 +39,10 @@ const poolBodySchema = z
         running: z.int(),
         idle_since: time.nullable(),
         failure: failureSchema,
+        detail: z
+          .string()
+          .optional()
+          .openapi({ description: 'What it waits for while it starts, in a sentence' }),
       }),
     ),
     updated_at: time.nullable().openapi({ description: 'When the director last reported; null: never' }),
@@ -155,6 +159,7 @@ function poolBody(
       running: instance.running,
       idle_since: instance.idleSince === null ? null : isoTime(instance.idleSince),
       failure: instance.failure,
+      ...(instance.detail === undefined ? {} : { detail: instance.detail }),
     })),
     updated_at: state ? isoTime(state.at) : null,
   };

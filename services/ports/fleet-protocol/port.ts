@@ -129,11 +129,16 @@ export const instanceReportSchema = instanceSchema
   });
 /**
  * What a runner says of its instance: when its phase changes, when it was idle for `idleReportSeconds` and when it works
- * again after that, and every `repeatReportSeconds`. A fleet whose runners are on other machines goes by it.
+ * again after that, every `setupReportSeconds` while setup prints, and every `repeatReportSeconds`. A fleet whose runners
+ * are on other machines goes by it.
  */
 export type InstanceReport = z.infer<typeof instanceReportSchema>;
 /** Shorter times without work are not told: each report is a write. */
 export const idleReportSeconds = 5;
+/** How often it is told what setup has printed. */
+export const setupReportSeconds = 15;
+/** Characters of setup logs that a report keeps, from their end. */
+export const reportLogCharacters = 16_000;
 /** How often a report is repeated though nothing changed. */
 export const repeatReportSeconds = 600;
 /** For how long a report is kept. */

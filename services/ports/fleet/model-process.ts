@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LaunchSpec } from '../../core/launch.ts';
+import { serverEnvironment } from './cog-server.ts';
 
 /** How a process ended; both null where it could not be started. */
 export interface ProcessExit {
@@ -36,21 +37,6 @@ export interface ModelProcess {
   /** Asks it to end, and kills it and all it started after `graceMs`. Resolves when all have ended. */
   stop(graceMs: number): Promise<void>;
 }
-
-/**
- * What is set for every Cog server beside its own environment. coglet logs warnings and every line that a model prints
- * with the prediction it belongs to: its plain answer to a failed run leaves them out. (`[{source}]`: only such lines,
- * which say whether they were printed to stdout or stderr, and not that each run began and ended.) Replays reach far enough back
- * for a reader who fell behind. The older line's webhooks are not held back (Cog's default: 0.5 s).
- */
-const serverEnvironment = {
-  RUST_LOG:
-    'coglet=warn,coglet::prediction[{source}]=info,coglet::setup=info,coglet::user=info,' +
-    'coglet_worker=warn,coglet_worker::schema=off,coglet_worker::protocol=off',
-  COG_STREAM_HISTORY_CAPACITY: '65536',
-  COG_THROTTLE_RESPONSE_INTERVAL: '0',
-  PYTHONUNBUFFERED: '1',
-};
 
 /**
  * A dead man's switch: nothing ever comes through descriptor 3, whose other end only we hold, and when we are gone,

@@ -18,6 +18,14 @@ export interface Fleet {
   observe(): Promise<readonly Instance[]>;
   /** Calls back whenever something that `observe` tells has changed. Returns a function that stops it. */
   onChange(listener: () => void): () => void;
-  /** Drains every instance: jobs are given back after `graceMs`, and nothing is left running. */
+  /**
+   * Pools that it has instances of. Only a fleet whose instances outlive whoever decides about them tells it: the next
+   * one has to know of those that nobody asks for any more.
+   */
+  pools?(): readonly Pool[];
+  /**
+   * Where instances are this process's own: drains every one, gives jobs back after `graceMs` and leaves nothing running.
+   * Where they outlive it (Kubernetes): leaves them as they are, for the next director. Changes nothing from then on.
+   */
   close(options: { readonly graceMs: number }): Promise<void>;
 }

@@ -46,6 +46,7 @@ export async function recordCapacity(config: StackConfig, fleetUrl = 'https://mi
         (tier) => new GpuTier(`tier-${tier.sku}`, { identity, network, cluster, tier }, opts),
       );
       const image = pulumi.output(`registry.example.com/director@sha256:${'d'.repeat(64)}`);
+      const runnerImage = pulumi.output(`registry.example.com/runner@sha256:${'e'.repeat(64)}`);
       const inCluster = new InCluster(
         'in-cluster',
         {
@@ -55,7 +56,7 @@ export async function recordCapacity(config: StackConfig, fleetUrl = 'https://mi
           cluster,
           tiers,
           fleetUrl: pulumi.output(fleetUrl),
-          images: { director: image, api: image, runner: image } as never,
+          images: { director: image, api: image, runner: runnerImage } as never,
         },
         opts,
       );

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parseDirectorEnv } from '../../../services/director/env.ts';
 import { configOf, Resources, recordCapacity } from './capacity.ts';
 
 let resources: Resources;
@@ -207,6 +208,13 @@ describe('the autoscaler', () => {
 });
 
 describe('the director', () => {
+  it('is there once, and twice while one takes over from the other', () => {
+    expect(resources.named('in-cluster-director-deployment').inputs.spec).toMatchObject({
+      replicas: 1,
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+    });
+  });
+
   it('is told what it needs, and proves itself by a token made out to this platform', () => {
     const { env, image } = containerOf('in-cluster-director-deployment');
 
@@ -214,7 +222,9 @@ describe('the director', () => {
     expect(Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]))).toEqual({
       MIMEO_URL: 'http://api.mimeo-dev.internal:8080',
       MIMEO_DIRECTOR_TOKEN_FILE: '/var/run/secrets/mimeo/token',
-      MIMEO_HOME: '/work',
+      MIMEO_FLEET: 'kubernetes',
+      MIMEO_RUNNER_IMAGE: `registry.example.com/runner@sha256:${'e'.repeat(64)}`,
+      MIMEO_MACHINES: expect.stringMatching(/^\{"cpu":\{"cpuMillis":\d+,/),
       MIMEO_MAX_INSTANCES: '12',
       MIMEO_IDLE_SECONDS: '90',
       MIMEO_SETUP_TIMEOUT_SECONDS: '700',
@@ -228,7 +238,23 @@ describe('the director', () => {
     });
   });
 
-  it('reads no list of secrets, and changes nothing outside the namespace of models', () => {
+  it('takes a share of each tier that as many instances as its quota counts fit on a machine by', () => {
+    const { env } = containerOf('in-cluster-director-deployment');
+    const given = Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]));
+
+    const { MIMEO_MACHINES: machines } = parseDirectorEnv(given);
+
+    expect(machines).toEqual({
+      // One each of m6i.xlarge's 3920m and 14162Mi, and of g4dn.xlarge's 3920m and 14481Mi, less 250m and 512Mi.
+      cpu: { cpuMillis: 3670, memoryMib: 13_650, ephemeralMib: 69_632, gpus: 0 },
+      'gpu-t4': { cpuMillis: 3670, memoryMib: 13_969, ephemeralMib: 69_632, gpus: 1 },
+      // One of eight.
+      'gpu-a100-small': expect.objectContaining({ gpus: 1 }),
+    });
+    expect(machines?.['gpu-a100-small']?.cpuMillis).toBeLessThan(96_000 / 8);
+  });
+
+  it('changes nothing outside the namespace of models but its Lease, and knows no secret', () => {
     const rules = (role: string) =>
       (
         resources.named(`in-cluster-director-${role}-role`).inputs as {
@@ -239,10 +265,13 @@ describe('the director', () => {
     expect(resources.named('in-cluster-director-models-role').inputs.metadata).toMatchObject({
       namespace: 'mimeo-models',
     });
-    expect(rules('models').find((rule) => rule.resources.includes('secrets'))?.verbs).toEqual([
-      'create',
-      'get',
-      'delete',
+    expect(rules('models').map(({ resources: [resource], verbs }) => [resource, verbs])).toEqual([
+      ['pods', ['create', 'get', 'list', 'watch', 'patch', 'delete']],
+      ['configmaps', ['create', 'get', 'patch', 'delete']],
+      ['events', ['get', 'list', 'watch']],
+    ]);
+    expect(rules('leases').map(({ resources: [resource], verbs }) => [resource, verbs])).toEqual([
+      ['leases', ['create', 'get', 'update']],
     ]);
     expect(rules('nodes')).toEqual([
       { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] },

@@ -1,20 +1,18 @@
 import { readFile } from 'node:fs/promises';
-import { ProblemError } from '../core/errors.ts';
-import type { DirectorEnv } from './env.ts';
+import { ProblemError } from '../../core/errors.ts';
 
 /** Kubernetes writes a new token long before the old one's time is over: a minute late does no harm. */
 const keptMs = 60_000;
 
 /**
- * What the director proves itself by, as it is at each moment.
- * @param env holds the token or its file's path, as its schema sees to
+ * What a peer proves itself by, as it is at each moment.
+ * @param given the token, or the path of the file that holds it, as the schemas of environments see to
  */
-export function directorToken(
-  env: Pick<DirectorEnv, 'MIMEO_DIRECTOR_TOKEN' | 'MIMEO_DIRECTOR_TOKEN_FILE'>,
+export function peerToken(
+  given: { readonly token: string | undefined; readonly file: string | undefined },
   now: () => number = Date.now,
 ): string | (() => Promise<string>) {
-  const { MIMEO_DIRECTOR_TOKEN: token, MIMEO_DIRECTOR_TOKEN_FILE: file } = env;
-  return file === undefined ? (token ?? '') : tokenOfFile(file, now);
+  return given.file === undefined ? (given.token ?? '') : tokenOfFile(given.file, now);
 }
 
 /** A token that is read again at most every minute. @throws ProblemError `unavailable` where it cannot be read */
