@@ -3,6 +3,7 @@ import { firstCooldownMs } from '../../services/core/breaker.ts';
 import type { Pool } from '../../services/core/pool.ts';
 import { defaultPolicy, type ScalingPolicy } from '../../services/core/scaling.ts';
 import { type Director, startDirector } from '../../services/director/app.ts';
+import type { Fleet } from '../../services/ports/fleet/port.ts';
 import { aPool, World } from './world.ts';
 
 const pool = aPool('model');
@@ -62,6 +63,30 @@ describe('scaling', () => {
     await pass(0);
 
     expect(world.instancesOf(pool)).toHaveLength(1);
+  });
+
+  test('instances that a director before has left are stopped though nobody asks for them', async () => {
+    world = new World();
+    world.activeMs = 0;
+    await world.apply(pool, 1);
+    await pass(world.setupMs);
+    const { capacity } = world;
+    const fleet: Fleet = {
+      capacity,
+      apply: async (of, replicas) => world.apply(of, replicas),
+      observe: async () => world.observe(),
+      onChange: (listener) => world.onChange(listener),
+      pools: () => [pool],
+      close: async () => {},
+    };
+    const policy = () => ({ ...defaultPolicy, idleSeconds: 60 });
+
+    director = startDirector({ protocol: world, fleet, policy });
+    await pass(59_900);
+    expect(world.instancesOf(pool)).toHaveLength(1);
+
+    await pass(200);
+    expect(world.instancesOf(pool)).toHaveLength(0);
   });
 
   test('an idle instance is stopped after its time, to the second', async () => {

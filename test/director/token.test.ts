@@ -24,6 +24,36 @@ describe("the director's environment", () => {
   });
 });
 
+describe('in a cluster', () => {
+  const token = { MIMEO_DIRECTOR_TOKEN: 'secret' };
+  const machines = { cpu: { cpuMillis: 3500, memoryMib: 13_000, ephemeralMib: 20_000, gpus: 0 } };
+  const cluster = {
+    ...url,
+    ...token,
+    MIMEO_FLEET: 'kubernetes',
+    MIMEO_RUNNER_IMAGE: 'registry.example.com/runner@sha256:0',
+    MIMEO_MACHINES: JSON.stringify(machines),
+  };
+
+  it('it is told of runners and machines', () => {
+    expect(parseDirectorEnv(cluster)).toMatchObject({ MIMEO_FLEET: 'kubernetes', MIMEO_MACHINES: machines });
+    expect(parseDirectorEnv({ ...url, ...token }).MIMEO_FLEET).toBe('processes');
+  });
+
+  it.each([
+    [
+      { MIMEO_RUNNER_IMAGE: undefined, MIMEO_MACHINES: undefined },
+      /RUNNER_IMAGE is missing\n.*MACHINES is missing/,
+    ],
+    [{ MIMEO_FLEET: 'processes' }, /RUNNER_IMAGE: is for MIMEO_FLEET=kubernetes only\n.*MACHINES: is for/],
+    [{ MIMEO_MACHINES: '{' }, /MIMEO_MACHINES: is not JSON/],
+    [{ MIMEO_MACHINES: '{"cpu":{"cpuMillis":1}}' }, /MIMEO_MACHINES: is not right at cpu\.cpuMillis/],
+    [{ MIMEO_FLEET: 'swarm' }, /MIMEO_FLEET/],
+  ])('%o is one clear error', (changes, message) => {
+    expect(() => parseDirectorEnv({ ...cluster, ...changes })).toThrow(message);
+  });
+});
+
 describe('a token in a file', () => {
   let folder: string;
   let file: string;

@@ -5,6 +5,7 @@ import {
   type KubernetesClient,
   type Watched,
 } from '../../services/ports/fleet/kubernetes-client.ts';
+import { lead } from '../../services/ports/fleet/leader.ts';
 import { configOf, recordCapacity } from '../infra/components/capacity.ts';
 import { type KubernetesApi, type KubernetesObject, startKubernetesApi } from '../support/kubernetes-api.ts';
 import { type PodObject, PodWorld, podsPath, somePool, strangePod, within } from './pod-world.ts';
@@ -248,6 +249,63 @@ describe('an instance that is too many', () => {
     expect(await world.instancesOf(pool)).toEqual([]);
     await world.fleet.apply(pool, 1);
     expect(await world.podsOf(pool)).toHaveLength(1);
+  });
+});
+
+describe('the rights that the stack gives the director', () => {
+  it('are enough to lead, and for the whole life of an instance', async () => {
+    const token = await api.serviceAccountToken('mimeo', 'director', api.issuer);
+    const warnings: object[] = [];
+    const logger = { warn: (fields: object) => warnings.push(fields) };
+    const world = new PodWorld(api, { token, logger });
+    const pool = somePool();
+    const { url, authority } = api;
+    const leadership = await lead(
+      {
+        client: createKubernetesClient({ url, authority, token }),
+        namespace: 'mimeo',
+        name: 'director',
+        identity: 'one',
+        onLost: (why) => warnings.push({ why }),
+        onProblem: (error) => warnings.push({ error }),
+      },
+      new AbortController().signal,
+    );
+
+    const [name = ''] = await world.serve(pool, 1);
+    await world.fleet.apply(pool, 0);
+    await vi.waitFor(async () => {
+      expect((await world.podsOf(pool))[0]?.metadata.annotations['mimeo.dev/drain']).toBeDefined();
+    }, within);
+    world.reports.say(name, { phase: 'drained' });
+    await vi.waitFor(async () => {
+      expect((await world.podsOf(pool))[0]?.metadata.deletionTimestamp).toBeDefined();
+    }, within);
+    await world.finish(name);
+    const owner = `${ownersPath}/${poolName(pool.id)}`;
+    await vi.waitFor(async () => expect(api.request('GET', owner)).rejects.toThrow('not found'), within);
+    await leadership?.release();
+
+    expect(warnings).toEqual([]);
+  });
+
+  it.each([
+    ['GET', '/api/v1/namespaces/mimeo-models/secrets/any'],
+    ['GET', '/api/v1/namespaces/mimeo/configmaps/any'],
+    ['GET', '/api/v1/namespaces/mimeo-models/pods/any/log'],
+    ['DELETE', '/api/v1/nodes/any'],
+    ['DELETE', '/api/v1/namespaces/kube-system/pods/any'],
+    ['DELETE', '/api/v1/namespaces/mimeo-models/resourcequotas/all'],
+  ])('are not enough for %s %s', async (method, path) => {
+    const token = await api.serviceAccountToken('mimeo', 'director', api.issuer);
+
+    await expect(api.request(method, path, undefined, token)).rejects.toMatchObject({ status: 403 });
+  });
+
+  it('are none at all for a pod of models', async () => {
+    const token = await api.serviceAccountToken('mimeo-models', 'runner', api.issuer);
+
+    await expect(api.request('GET', podsPath, undefined, token)).rejects.toMatchObject({ status: 403 });
   });
 });
 

@@ -103,49 +103,20 @@ export class Said implements RunnerReports {
   }
 }
 
-/** A fleet on a real API server, and a test that plays its kubelet and its runners. */
-export class PodWorld {
+/** A cluster's pods of models, and a test that plays its scheduler and its kubelet. */
+export class Cluster {
   readonly client: KubernetesClient;
-  readonly reports = new Said();
-  readonly fleet: KubernetesFleet;
 
-  constructor(
-    api: KubernetesApi,
-    options: Partial<KubernetesFleetOptions> & { readonly token?: string } = {},
-  ) {
-    const { url, authority, token } = api;
-    this.client = createKubernetesClient({ url, authority, token });
-    const own = createKubernetesClient({ url, authority, token: options.token ?? token });
-    const { reports } = this;
-    this.fleet = createKubernetesFleet({ client: own, reports, capacity: 20, pods: podSettings, ...options });
-    onTestFinished(async () => {
-      await this.fleet.close({ graceMs: 0 });
-      await this.client.request('DELETE', `${podsPath}?gracePeriodSeconds=0`);
-    });
+  constructor(client: KubernetesClient) {
+    this.client = client;
   }
 
   /** Pods of a pool as the server has them. */
-  async podsOf(pool: Pool): Promise<readonly PodObject[]> {
+  async podsOf(pool: Pick<Pool, 'id'>): Promise<readonly PodObject[]> {
     const { items } = (await this.client.request('GET', podsPath)) as {
       readonly items: readonly PodObject[];
     };
     return items.filter(({ metadata }) => metadata.name.startsWith(poolName(pool.id)));
-  }
-
-  async instancesOf(pool: Pool): Promise<readonly Instance[]> {
-    return (await this.fleet.observe()).filter((instance) => instance.pool === pool.id);
-  }
-
-  async phasesOf(pool: Pool): Promise<readonly string[]> {
-    return (await this.instancesOf(pool)).map(({ phase }) => phase).sort();
-  }
-
-  async untilPhases(pool: Pool, phases: readonly string[]): Promise<void> {
-    await vi.waitFor(async () => {
-      const seen = await this.phasesOf(pool);
-      if (JSON.stringify(seen) !== JSON.stringify(phases))
-        throw new Error(`They are ${seen.join(', ') || 'none'}`);
-    }, within);
   }
 
   /** As the scheduler does. */
@@ -177,6 +148,43 @@ export class PodWorld {
   async finish(name: string): Promise<void> {
     await this.client.request('DELETE', `${podsPath}/${name}?gracePeriodSeconds=0`);
   }
+}
+
+/** A fleet on a real API server, and a test that plays its kubelet and its runners. */
+export class PodWorld extends Cluster {
+  readonly reports = new Said();
+  readonly fleet: KubernetesFleet;
+
+  constructor(
+    api: KubernetesApi,
+    options: Partial<KubernetesFleetOptions> & { readonly token?: string } = {},
+  ) {
+    const { url, authority, token } = api;
+    super(createKubernetesClient({ url, authority, token }));
+    const own = createKubernetesClient({ url, authority, token: options.token ?? token });
+    const { reports } = this;
+    this.fleet = createKubernetesFleet({ client: own, reports, capacity: 20, pods: podSettings, ...options });
+    onTestFinished(async () => {
+      await this.fleet.close({ graceMs: 0 });
+      await this.client.request('DELETE', `${podsPath}?gracePeriodSeconds=0`);
+    });
+  }
+
+  async instancesOf(pool: Pool): Promise<readonly Instance[]> {
+    return (await this.fleet.observe()).filter((instance) => instance.pool === pool.id);
+  }
+
+  async phasesOf(pool: Pool): Promise<readonly string[]> {
+    return (await this.instancesOf(pool)).map(({ phase }) => phase).sort();
+  }
+
+  async untilPhases(pool: Pool, phases: readonly string[]): Promise<void> {
+    await vi.waitFor(async () => {
+      const seen = await this.phasesOf(pool);
+      if (JSON.stringify(seen) !== JSON.stringify(phases))
+        throw new Error(`They are ${seen.join(', ') || 'none'}`);
+    }, within);
+  }
 
   /** Asks for instances and brings them up to where they wait for jobs. */
   async serve(pool: Pool, replicas: number): Promise<readonly string[]> {
@@ -199,7 +207,7 @@ export const within = { timeout: 20_000, interval: 20 };
 const now = new Date().toISOString();
 const started = { startedAt: now };
 
-const running = {
+export const running = {
   phase: 'Running',
   initContainerStatuses: [
     { name: 'runner', ready: true, restartCount: 0, image: 'r', imageID: 'r', state: { running: started } },
