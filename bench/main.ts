@@ -7,6 +7,8 @@ import { SourceRegistrar } from '../services/registrar/source.ts';
 import { type ColdSummary, measureColdStarts } from './cold.ts';
 import { measureCost } from './cost/measure.ts';
 import { formatCost } from './cost/report.ts';
+import { measureFleet } from './fleet/measure.ts';
+import { formatFleet } from './fleet/report.ts';
 import { type LargeSummary, measureLargeFile } from './large.ts';
 import { startLoadProcess } from './load-process.ts';
 import { pushModel, verifyRecorded } from './mimeo-api.ts';
@@ -28,7 +30,7 @@ type Extra = (typeof extraParts)[number];
 const isUsual = (part: Part) => usualParts.some((usual) => usual === part);
 
 interface Options {
-  readonly cost: boolean;
+  readonly what: string | undefined;
   readonly rounds: number;
   readonly seconds: number;
   readonly only?: Part;
@@ -55,9 +57,10 @@ function readOptions(): Options {
   const command = new Command('bench')
     .description('Measures bare Cog against the whole of Mimeo in front of the same Cog, in one run.')
     .addArgument(
-      new Argument('[cost]', 'reckon what a million predictions cost in AWS, in place of all else').choices([
-        'cost',
-      ]),
+      new Argument(
+        '[what]',
+        'in place of all else: what a million predictions cost in AWS, or what a director of thousands of pods takes',
+      ).choices(['cost', 'fleet']),
     )
     .option('--rounds <n>', 'pairs of rounds for each case', positiveWhole, 5)
     .option('--seconds <s>', 'how long a round of load lasts', positive, 2)
@@ -71,7 +74,7 @@ function readOptions(): Options {
     .option('--check', 'exit with 1 when a target is missed')
     .option('--profile <folder>', "write a CPU profile of the Mimeo process's load and streams there")
     .parse();
-  return { ...command.opts<Options>(), cost: command.args.includes('cost') };
+  return { ...command.opts<Options>(), what: command.args[0] };
 }
 
 function positive(text: string): number {
@@ -87,7 +90,8 @@ function positiveWhole(text: string): number {
 
 async function main(): Promise<void> {
   const options = readOptions();
-  if (options.cost) return await reckonCost(options);
+  if (options.what === 'cost') return await reckonCost(options);
+  if (options.what === 'fleet') return await tryFleet(options);
   const setting: Setting = {
     command: `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`,
     cpus: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`,
@@ -111,6 +115,11 @@ async function reckonCost({ json, check }: Options): Promise<void> {
   const summary = await measureCost(say);
   process.stdout.write(json ? `${JSON.stringify(summary, null, 2)}\n` : `\n${formatCost(summary)}`);
   if (check && summary.plainUsd > summary.targetUsd) process.exitCode = 1;
+}
+
+async function tryFleet({ json }: Options): Promise<void> {
+  const summary = await measureFleet(say);
+  process.stdout.write(json ? `${JSON.stringify(summary, null, 2)}\n` : `\n${formatFleet(summary)}`);
 }
 
 async function measure(options: Options): Promise<Measured> {

@@ -1,4 +1,4 @@
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import {
   KubeConfig,
   type KubernetesListObject,
@@ -72,8 +72,14 @@ export function createKubernetesClient(access?: ServerAccess): KubernetesClient 
   const config = new KubeConfig();
   if (access) loadAccess(config, access);
   else config.loadFromDefault();
-  const send: KubernetesClient['request'] = async (method, path, call = {}) =>
-    await sendRequest(config, method, path, call);
+  let agent: Agent | undefined;
+  const send: KubernetesClient['request'] = async (method, path, call = {}) => {
+    const options: RequestOptions = {};
+    await config.applyToHTTPSOptions(options);
+    // Its own agents make a connection for each call.
+    agent ??= new Agent({ keepAlive: true, ca: options.ca, cert: options.cert, key: options.key });
+    return await sendRequest(config, { ...options, agent }, method, path, call);
+  };
   return {
     request: send,
     watch: (watched) => follow(config, send, watched),
@@ -92,14 +98,13 @@ function loadAccess(config: KubeConfig, { url, authority, token }: ServerAccess)
 
 async function sendRequest(
   config: KubeConfig,
+  options: RequestOptions,
   method: string,
   path: string,
   call: NonNullable<Parameters<KubernetesClient['request']>[2]>,
 ): Promise<unknown> {
   const server = config.getCurrentCluster()?.server;
   if (server === undefined) throw new Error('No cluster is configured: set KUBECONFIG');
-  const options: RequestOptions = {};
-  await config.applyToHTTPSOptions(options);
   const body = call.body === undefined ? undefined : JSON.stringify(call.body);
   const limit = AbortSignal.timeout(answerMs);
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
