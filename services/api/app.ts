@@ -200,11 +200,12 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   webhookRoutes(app, { deliveries, secrets: new WebhookSecrets(table), channel, publicUrl, now });
   const body = modelBodies({ models, examples, predictions, publicUrl });
   modelRoutes(app, { models, catalogue, hardware, publicUrl, now, body });
-  modelSettingsRoutes(app, { models, examples, catalogue, flow, body, now });
+  modelSettingsRoutes(app, { models, examples, catalogue, hardware, flow, body, now });
   exampleRoutes(app, { examples, catalogue, predictions, flow, publicUrl, now });
   const { builder, maxSourceBytes } = parts;
   const accepts = parts.registry ? 'image' : 'source';
-  versionPushRoutes(app, { builder, accepts, maxSourceBytes, models, catalogue, now, logger: parts.logger });
+  const { logger } = parts;
+  versionPushRoutes(app, { builder, accepts, maxSourceBytes, models, catalogue, hardware, now, logger });
   registryRoutes(app, { table, registry: parts.registry, publicUrl, now });
   runnerRoutes(app, { catalogue, tokens: fleetTokens, now });
   fileRoutes(app, uploads, publicUrl);

@@ -3,10 +3,12 @@ import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
 import { newJobId } from '../core/ids.ts';
 import { hasEnded, type Job, startJob } from '../core/job.ts';
+import type { Model } from '../core/model.ts';
 import type { OutputFile } from '../core/output-files.ts';
 import { type Pool, sharedPoolId } from '../core/pool.ts';
 import { rememberTime } from '../core/remembered.ts';
 import type { JobTrace } from '../core/trace.ts';
+import type { Version } from '../core/version.ts';
 import { explainWaiting } from '../core/waiting.ts';
 import type { Webhook } from '../core/webhook.ts';
 import type { JobFlow } from '../data/job-flow.ts';
@@ -196,7 +198,7 @@ export class Predictions {
       deployment: null,
       pool: sharedPoolId({ model: name, version: version.id, hardware }),
       hardware,
-      microUsdPerSecond: this.#price(hardware),
+      microUsdPerSecond: this.#price(model, version),
       source: 'api',
       streams: version.streams,
       createdAt,
@@ -206,10 +208,15 @@ export class Predictions {
     });
   }
 
-  #price(sku: string): number {
-    const hardware = this.#parts.hardware.find(sku);
-    if (!hardware) throw new ProblemError('unavailable', `The hardware ${sku} is not offered here any more.`);
-    return hardware.microUsdPerSecond;
+  #price({ hardware: sku }: Model, { id, gpuMemoryGb }: Version): number {
+    const { hardware } = this.#parts;
+    const found = hardware.find(sku);
+    if (!found) throw new ProblemError('unavailable', `The hardware ${sku} is not offered here any more.`);
+    // A version that was pushed before the model got smaller hardware is refused here, and not by a failing setup.
+    const tooSmall = hardware.whyTooSmall(sku, gpuMemoryGb);
+    if (tooSmall !== undefined)
+      throw new ProblemError('invalid_body', `- version: ${sku} cannot hold ${id}. ${tooSmall}`);
+    return found.microUsdPerSecond;
   }
 
   /**

@@ -72,6 +72,9 @@ export const versionBodySchema = z
     created_at: time,
     cog_version: z.string(),
     openapi_schema: z.record(z.string(), json),
+    gpu_memory_gb: z.number().optional().openapi({
+      description: 'GPU memory that one instance needs, GB; absent where the version does not say',
+    }),
     breaking_changes: z.array(z.string()).optional().openapi({
       description:
         'What would break callers of the version before it, a sentence each; absent where nothing would',
@@ -207,6 +210,9 @@ export const modelUpdateSchema = z.object({
   paper_url: link,
   weights_url: link,
   license_url: link,
+  hardware: z.string().optional().openapi({
+    description: 'What predictions that are created from now on run on; it must hold the latest version',
+  }),
 });
 
 /** Body that makes a prediction an example of its model. */

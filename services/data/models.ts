@@ -13,7 +13,7 @@ import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** What of a model its owner may change. */
 export type ModelChanges = Partial<
-  Pick<Model, 'description' | 'githubUrl' | 'paperUrl' | 'licenseUrl' | 'weightsUrl'>
+  Pick<Model, 'description' | 'githubUrl' | 'paperUrl' | 'licenseUrl' | 'weightsUrl' | 'hardware'>
 >;
 
 /** Models and their versions as they are stored. `name` is always the full `owner/name`. */

@@ -150,13 +150,7 @@ function newModel(request: z.infer<typeof modelRequestSchema>, account: string, 
       `Your account is ${account}; it cannot create models of ${request.owner}.`,
     );
   }
-  if (!parts.hardware.find(request.hardware)) {
-    const skus = parts.hardware.all.map(({ sku }) => sku).join(', ');
-    throw new ProblemError(
-      'invalid_body',
-      `- hardware: ${request.hardware} is not offered here; choose one of ${skus}`,
-    );
-  }
+  parts.hardware.require(request.hardware);
   return {
     owner: request.owner,
     name: request.name,
