@@ -14,6 +14,7 @@ import { Examples } from '../data/examples.ts';
 import { Files } from '../data/files.ts';
 import { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
+import { ModelScaling } from '../data/model-scaling.ts';
 import { Models } from '../data/models.ts';
 import { Pools } from '../data/pools.ts';
 import { WebhookSecrets } from '../data/webhook-secrets.ts';
@@ -25,6 +26,7 @@ import type { RegistryAccess } from '../ports/registry/port.ts';
 import type { Table } from '../ports/table/port.ts';
 import type { Traces } from '../ports/traces/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
+import { BootHistory } from './boot-history.ts';
 import { Catalogue } from './catalogue.ts';
 import { ClusterTokens, type ClusterTrust } from './cluster-tokens.ts';
 import { Concurrency, type ConcurrencyLimit } from './concurrency.ts';
@@ -45,6 +47,7 @@ import { fileDownloadRoutes, fileRoutes, filesPath } from './routes/files.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
 import { modelSettingsRoutes } from './routes/model-settings.ts';
+import { modelWarmthRoutes } from './routes/model-warmth.ts';
 import { modelRoutes } from './routes/models.ts';
 import { objectRoutes, type ServedObjects } from './routes/objects.ts';
 import { poolRoutes } from './routes/pools.ts';
@@ -54,6 +57,7 @@ import { runnerRoutes } from './routes/runners.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { ScaledPools } from './scaled-pools.ts';
 import { UploadRoom, type UploadRoomSize } from './upload-room.ts';
 
 /** Longest JSON body, bytes; larger inputs are files. */
@@ -125,6 +129,8 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const models = new Models(table);
   const accounts = new Accounts(table);
   const pools = new Pools(table);
+  const scaling = new ModelScaling(table);
+  const history = new BootHistory({ models, pools });
   const catalogue = new Catalogue(models);
   const examples = new Examples(table, flow.jobs);
   const fleetTokens = new FleetTokens(signingKey, now);
@@ -133,6 +139,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     flow,
     pools,
     reports: new InstanceReports(table),
+    scaled: new ScaledPools({ models, scaling }),
     queue: parts.queue,
     channel,
     objects,
@@ -149,6 +156,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const predictions = new Predictions({
     flow,
     pools,
+    history,
     channel,
     objects,
     hardware,
@@ -199,8 +207,9 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const deliveries = new Deliveries(table);
   webhookRoutes(app, { deliveries, secrets: new WebhookSecrets(table), channel, publicUrl, now });
   const body = modelBodies({ models, examples, predictions, publicUrl });
-  modelRoutes(app, { models, catalogue, hardware, publicUrl, now, body });
-  modelSettingsRoutes(app, { models, examples, catalogue, hardware, flow, body, now });
+  modelRoutes(app, { models, scaling, catalogue, hardware, publicUrl, now, body });
+  modelSettingsRoutes(app, { models, examples, scaling, catalogue, hardware, flow, channel, body, now });
+  modelWarmthRoutes(app, { catalogue, scaling, pools, history, hardware, channel, now });
   exampleRoutes(app, { examples, catalogue, predictions, flow, publicUrl, now });
   const { builder, maxSourceBytes } = parts;
   const accepts = parts.registry ? 'image' : 'source';

@@ -3,10 +3,11 @@ import { remember } from '../core/remembered.ts';
 import type { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Pools } from '../data/pools.ts';
-import { demandTopic } from '../data/progress.ts';
+import { demandTopic, scalingTopic } from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Demand, DemandRequest, PoolDemand, RefuseRequest } from '../ports/fleet-protocol/port.ts';
 import { longPoll } from './long-poll.ts';
+import type { ScaledPools } from './scaled-pools.ts';
 
 /** Jobs of a pool that are counted before it is simply "many": more would ask for no more instances. */
 const countLimit = 1000;
@@ -21,18 +22,21 @@ export class Demands {
   readonly #flow: JobFlow;
   readonly #pools: Pools;
   readonly #reports: InstanceReports;
+  readonly #scaled: ScaledPools;
   readonly #channel: Channel;
   readonly #now: () => number;
   readonly #spacingMs: number;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #demandChanged = true;
   #demandWaiters = new Set<() => void>();
+  readonly #histories = new Map<string, PoolDemand['history']>();
   readonly #runSeconds = new Map<string, { readonly seconds: readonly number[]; readonly readAt: number }>();
 
   constructor(parts: {
     readonly flow: JobFlow;
     readonly pools: Pools;
     readonly reports: InstanceReports;
+    readonly scaled: ScaledPools;
     readonly channel: Channel;
     readonly now: () => number;
     /** Least time between two looks: each reads a dozen times for each pool. @default 0 */
@@ -41,6 +45,7 @@ export class Demands {
     this.#flow = parts.flow;
     this.#pools = parts.pools;
     this.#reports = parts.reports;
+    this.#scaled = parts.scaled;
     this.#channel = parts.channel;
     this.#now = parts.now;
     this.#spacingMs = parts.demandSpacingMs ?? 0;
@@ -48,11 +53,17 @@ export class Demands {
 
   /** Listens for wake-ups; call once before the first director asks. */
   async start(): Promise<void> {
-    await this.#channel.subscribe(demandTopic, () => {
-      if (this.#demandChanged) return;
-      this.#demandChanged = true;
-      for (const wake of this.#demandWaiters) wake();
+    await this.#channel.subscribe(demandTopic, () => this.#wake());
+    await this.#channel.subscribe(scalingTopic, () => {
+      this.#scaled.forget();
+      this.#wake();
     });
+  }
+
+  #wake(): void {
+    if (this.#demandChanged) return;
+    this.#demandChanged = true;
+    for (const wake of this.#demandWaiters) wake();
   }
 
   /** What the pools want, once that may have changed. */
@@ -62,10 +73,13 @@ export class Demands {
     if (spacingMs > 0) await longPoll(spacingMs / 1000, signal).ended;
     this.#lookedAt = performance.now();
     this.#demandChanged = false;
-    const [pools, reports] = await Promise.all([
+    const [active, reports] = await Promise.all([
       this.#pools.active(this.#now()),
       reportsAfter === undefined ? undefined : this.#reports.since(reportsAfter),
     ]);
+    const { pools, added } = await this.#scaled.complete(active);
+    // So that they are shown, swept and told of like those that have jobs.
+    await Promise.all(added.map(async (pool) => this.#pools.touch(pool, this.#now())));
     const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));
     return { pools: demand, reports: reports && [...reports] };
   }
@@ -78,12 +92,14 @@ export class Demands {
   }
 
   async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
-    const [queued, running] = await Promise.all([
+    const [queued, running, history] = await Promise.all([
       this.#flow.jobs.count(pool.id, 'queued', countLimit),
       this.#flow.jobs.count(pool.id, 'running', countLimit),
+      this.#historyOf(pool.id),
     ]);
     // Most pools have nothing to do at most times, and each read has its price.
-    if (queued + running === 0) return { pool, queued, running, oldestQueuedAt: null, runSeconds: [] };
+    if (queued + running === 0)
+      return { pool, queued, running, oldestQueuedAt: null, runSeconds: [], history };
     const [oldest, runSeconds] = await Promise.all([
       queued > 0 ? this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }) : [],
       this.#runSecondsOf(pool.id),
@@ -94,6 +110,7 @@ export class Demands {
       running,
       oldestQueuedAt: oldest[0]?.createdAt ?? null,
       runSeconds: [...runSeconds],
+      history,
     };
   }
 
@@ -105,8 +122,17 @@ export class Demands {
     return seconds;
   }
 
+  /** Of each pool it is read once: from then on its director knows better, and tells it here. */
+  async #historyOf(pool: string): Promise<PoolDemand['history']> {
+    if (this.#histories.has(pool)) return this.#histories.get(pool);
+    const history = historyIn(await this.#pools.state(pool));
+    remember(this.#histories, pool, history, rememberedPools);
+    return history;
+  }
+
   /** Keeps what the director says of a pool. */
   async reportPool(state: PoolState): Promise<void> {
+    remember(this.#histories, state.pool, historyIn(state), rememberedPools);
     await this.#pools.putState(state);
   }
 
@@ -123,4 +149,9 @@ export class Demands {
       }
     }
   }
+}
+
+function historyIn(state: PoolState | undefined): PoolDemand['history'] {
+  if (!state || state.setupSeconds.length === 0) return undefined;
+  return { setupSeconds: state.setupSeconds, boots: state.boots };
 }

@@ -38,6 +38,7 @@ import type { Durability } from '../ports/table/port.ts';
 import { Demands } from './demands.ts';
 import { LiveCheckpoints } from './live-checkpoints.ts';
 import { longPoll } from './long-poll.ts';
+import type { ScaledPools } from './scaled-pools.ts';
 
 /** How long a runner has to store a file. */
 const putUrlSeconds = 900;
@@ -79,6 +80,7 @@ export class Dispatch {
     flow: JobFlow;
     pools: Pools;
     reports: InstanceReports;
+    scaled: ScaledPools;
     queue: Queue;
     channel: Channel;
     objects: Objects;

@@ -5,7 +5,7 @@ import { newJobId } from '../core/ids.ts';
 import { hasEnded, type Job, startJob } from '../core/job.ts';
 import type { Model } from '../core/model.ts';
 import type { OutputFile } from '../core/output-files.ts';
-import { type Pool, sharedPoolId } from '../core/pool.ts';
+import { sharedPool, sharedPoolId } from '../core/pool.ts';
 import { rememberTime } from '../core/remembered.ts';
 import type { JobTrace } from '../core/trace.ts';
 import type { Version } from '../core/version.ts';
@@ -18,6 +18,7 @@ import { jobTopic, readProgress } from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import type { Durability, Value } from '../ports/table/port.ts';
+import type { BootHistory } from './boot-history.ts';
 import { signCapability } from './capability.ts';
 import type { Runnable } from './catalogue.ts';
 import type { ConcurrencyLimit } from './concurrency.ts';
@@ -58,6 +59,8 @@ export interface CreateHeaders {
 interface Parts {
   readonly flow: JobFlow;
   readonly pools: Pools;
+  /** Given where first starts of a version are foretold by those of others. */
+  readonly history?: BootHistory;
   readonly channel: Channel;
   readonly objects: Objects;
   readonly hardware: HardwareCatalogue;
@@ -239,17 +242,7 @@ export class Predictions {
   async #touch({ model, version }: Runnable, job: Job): Promise<void> {
     const now = this.#parts.now();
     if (now - (this.#touched.get(job.pool) ?? 0) < touchMs) return;
-    const pool: Pool = {
-      id: job.pool,
-      account: model.account,
-      model: job.model,
-      version: version.id,
-      hardware: job.hardware,
-      concurrency: version.concurrency,
-      streams: version.streams,
-      ...(version.image === undefined ? {} : { image: version.image }),
-    };
-    await this.#parts.pools.touch(pool, now);
+    await this.#parts.pools.touch(sharedPool(model, version), now);
     rememberTime(this.#touched, job.pool, now, touchMs);
   }
 
@@ -335,7 +328,7 @@ export class Predictions {
   }
 
   async #waiting(job: Job): Promise<PredictionBody['waiting']> {
-    const { flow, pools, now } = this.#parts;
+    const { flow, pools, history, now } = this.#parts;
     const [ahead, pool, state, runSeconds] = await Promise.all([
       flow.jobs.count(job.pool, 'queued', positionLimit, job),
       pools.get(job.pool),
@@ -343,7 +336,9 @@ export class Predictions {
       pools.runSeconds(job.pool),
     ]);
     const concurrency = pool?.concurrency ?? 1;
-    return explainWaiting({ state, concurrency, position: ahead + 1, runSeconds, now: now() });
+    const priorSetupSeconds = await history?.before(state, job);
+    const position = ahead + 1;
+    return explainWaiting({ state, concurrency, position, runSeconds, priorSetupSeconds, now: now() });
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type Table,
   type WriteOp,
 } from '../ports/table/port.ts';
+import { scalingKeysOf } from './model-scaling.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** What of a model its owner may change. */
@@ -140,6 +141,7 @@ export class Models {
         { op: 'delete', key: modelKey(name), when: asRead(model) },
         { op: 'delete', key: readmeKey(name) },
         { op: 'delete', key: runsKey(name) },
+        ...scalingKeysOf(name).map((key): WriteOp => ({ op: 'delete', key })),
       ]);
       if (isGone) return true;
     }

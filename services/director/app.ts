@@ -24,7 +24,7 @@ export interface DirectorOptions {
   readonly protocol: DirectorProtocol;
   readonly fleet: Fleet;
   /** What is wanted of a pool; asked at each look, so that it may change. */
-  readonly policy: (pool: Pool) => ScalingPolicy;
+  readonly policy: (pool: Pool, now: number) => ScalingPolicy;
   /** Epoch ms, by the clock that the fleet's instances carry. */
   readonly now?: () => number;
   readonly logger?: Pick<pino.Logger, 'info' | 'warn'>;
@@ -60,7 +60,7 @@ interface Plan {
 class Loop implements Director {
   readonly #protocol: DirectorProtocol;
   readonly #fleet: Fleet;
-  readonly #policy: (pool: Pool) => ScalingPolicy;
+  readonly #policy: (pool: Pool, now: number) => ScalingPolicy;
   readonly #now: () => number;
   readonly #logger: Pick<pino.Logger, 'info' | 'warn'>;
   readonly #closing = new AbortController();
@@ -164,10 +164,12 @@ class Loop implements Director {
     const now = this.#now();
     const demands = new Map(pools.map((demand) => [demand.pool.id, demand]));
     const instancesByPool = Map.groupBy(observed, ({ pool }) => pool);
-    for (const [id, { pool }] of demands) {
+    for (const [id, demand] of demands) {
+      const { pool } = demand;
       const known = this.#tracked.get(id);
       if (known) known.pool = pool;
-      else this.#tracked.set(id, { pool, memory: emptyMemory, told: { what: '', at: 0 }, refusedLook: 0 });
+      else
+        this.#tracked.set(id, { pool, memory: memoryOf(demand), told: { what: '', at: 0 }, refusedLook: 0 });
     }
     return [...this.#tracked.values()].flatMap((tracked) => {
       const { pool, memory } = tracked;
@@ -187,7 +189,9 @@ class Loop implements Director {
         concurrency: pool.concurrency,
         remainingBudgetMicroUsd: null,
       };
-      const decision = desiredReplicas(sample, this.#policy(pool), memory);
+      // What is not told of any more keeps no minimum.
+      const wanted = demand ? pool : withoutScaling(pool);
+      const decision = desiredReplicas(sample, this.#policy(wanted, now), memory);
       tracked.memory = decision.memory;
       return [{ tracked, demand, instances, live: instances.filter(isLive).length, decision }];
     });
@@ -221,7 +225,7 @@ class Loop implements Director {
       await Promise.all(
         group.map(async ({ tracked, replicas, what }) => {
           try {
-            await this.#fleet.apply(tracked.pool, replicas);
+            await this.#fleet.apply(withoutScaling(tracked.pool), replicas);
             tracked.told = { what, at: this.#now() };
           } catch (error) {
             errors.push(error);
@@ -245,6 +249,8 @@ class Loop implements Director {
       instances: [...instances],
       breaker: open ? { until, message: last.message, setupLogs: last.setupLogs } : null,
       setupSeconds: [...memory.setupSeconds],
+      boots: [...memory.boots],
+      phaseSince: Object.fromEntries(memory.booting.map(({ id, since }) => [id, since])),
     };
     this.#reports.update(state, decision.action);
   }
@@ -278,6 +284,17 @@ class Loop implements Director {
     const waitMs = Math.max(0, Math.min(...moments, this.#now() + longestReviewMs) - this.#now());
     this.#reviewTimer = setTimeout(() => this.#looks.request(), waitMs);
   }
+}
+
+/** What the director before this one knew of how long starts take. */
+function memoryOf({ history }: PoolDemand): ScalingMemory {
+  if (!history) return emptyMemory;
+  return { ...emptyMemory, setupSeconds: history.setupSeconds, boots: history.boots ?? [] };
+}
+
+/** The pool as fleets know it: how many instances it has is not their concern. */
+function withoutScaling({ scaling: _scaling, ...pool }: Pool): Pool {
+  return pool;
 }
 
 function isLive(instance: Instance): boolean {

@@ -9,6 +9,7 @@ import { startRunner } from '../runner/app.ts';
 import { openFileReceiver } from '../runner/file-receiver.ts';
 import { startDirector } from './app.ts';
 import { parseDirectorEnv } from './env.ts';
+import { createPolicies } from './policy.ts';
 import { directorToken } from './token.ts';
 
 /** Runs what the control plane asks for as processes of this machine, until SIGTERM. */
@@ -49,7 +50,11 @@ async function main(): Promise<void> {
   const director = startDirector({
     protocol: createHttpFleetProtocol({ url, token }),
     fleet,
-    policy: () => ({ ...defaultPolicy, max: env.MIMEO_MAX_INSTANCES, idleSeconds: env.MIMEO_IDLE_SECONDS }),
+    policy: createPolicies({
+      ...defaultPolicy,
+      max: env.MIMEO_MAX_INSTANCES,
+      idleSeconds: env.MIMEO_IDLE_SECONDS,
+    }),
     logger,
   });
   logger.info({ url }, 'the director is ready');

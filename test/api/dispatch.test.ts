@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Dispatch } from '../../services/api/dispatch.ts';
+import { ScaledPools } from '../../services/api/scaled-pools.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import { InstanceReports } from '../../services/data/instance-reports.ts';
+import { ModelScaling } from '../../services/data/model-scaling.ts';
 import { jobTopic } from '../../services/data/progress.ts';
 import type { Assignment, RunnerEvent } from '../../services/ports/fleet-protocol/port.ts';
 import { openApi, type TestApi } from '../support/api.ts';
@@ -20,6 +22,7 @@ function anotherDispatch(demandSpacingMs?: number): Dispatch {
   const { flow, pools, table, queue, channel, objects, clock } = test;
   const reports = new InstanceReports(table);
   return new Dispatch({
+    scaled: new ScaledPools({ models: test.models, scaling: new ModelScaling(test.table) }),
     flow,
     pools,
     reports,

@@ -5,7 +5,10 @@ import type { Model } from '../../core/model.ts';
 import { sharedPoolId } from '../../core/pool.ts';
 import type { Examples } from '../../data/examples.ts';
 import type { JobFlow } from '../../data/job-flow.ts';
+import type { ModelScaling } from '../../data/model-scaling.ts';
 import type { ModelChanges, Models } from '../../data/models.ts';
+import { scalingTopic } from '../../data/progress.ts';
+import type { Channel } from '../../ports/channel/port.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { jsonBody, jsonResponse, problems, readBody } from '../openapi.ts';
@@ -19,16 +22,18 @@ const modelParams = z.object({ owner: z.string(), name: z.string() });
 interface Parts {
   readonly models: Models;
   readonly examples: Examples;
+  readonly scaling: ModelScaling;
   readonly catalogue: Catalogue;
   readonly hardware: HardwareCatalogue;
   readonly flow: JobFlow;
+  readonly channel: Channel;
   readonly body: (model: Model) => Promise<ModelBody>;
   readonly now: () => number;
 }
 
 /** What the owner of a model may change about it, and its readme. */
 export function modelSettingsRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
-  const { models, examples, catalogue, body } = parts;
+  const { models, examples, scaling, catalogue, channel, body } = parts;
 
   app.openAPIRegistry.registerPath(
     createRoute({
@@ -52,7 +57,10 @@ export function modelSettingsRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): voi
     catalogue.forgetModel(name);
     if (!changed) throw new ProblemError('not_found', `There is no model ${name}.`);
     if (update.readme !== undefined) await models.setReadme(name, update.readme);
-    return context.json(await body(changed), 200);
+    if (update.scaling !== undefined) await scaling.set(name, update.scaling);
+    if (update.scaling !== undefined || update.hardware !== undefined) await channel.ring(scalingTopic);
+    const settings = (await scaling.settings(name)) ?? null;
+    return context.json({ ...(await body(changed)), scaling: settings }, 200);
   });
 
   app.openapi(

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { failureSchema } from '../../core/job.ts';
 import { maxOutputFiles, outputFileSchema } from '../../core/output-files.ts';
-import { instanceSchema, poolSchema, type poolStateSchema } from '../../core/pool.ts';
+import { instanceSchema, poolSchema, poolStateSchema } from '../../core/pool.ts';
 
 /** Rises when a peer of the release before could not understand a message any more. */
 export const protocolVersion = 1;
@@ -168,6 +168,8 @@ export const demandSchema = z.object({
       oldestQueuedAt: z.number().nullable(),
       /** Seconds that recent jobs ran, newest last. */
       runSeconds: z.array(z.number()),
+      /** What the pool's starts took, as a director said last: what the next director begins with. */
+      history: poolStateSchema.pick({ setupSeconds: true, boots: true }).optional(),
     }),
   ),
   /** Reports of instances where they were asked for, each instance's newest; some may come twice. */
