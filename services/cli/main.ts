@@ -17,6 +17,7 @@ import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
 import { runnerCommand } from './commands/runner.ts';
 import { tokensCommand } from './commands/tokens.ts';
+import { warmCommand } from './commands/warm.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { CliError, exitCodes } from './failure.ts';
 import { say } from './terminal.ts';
@@ -69,6 +70,7 @@ const commands = [
   logsCommand,
   rmCommand,
   runnerCommand,
+  warmCommand,
   webhooksCommand,
   accountsCommand,
   tokensCommand,
