@@ -38,12 +38,15 @@ interface Parts {
 const keepAliveMs = 15_000;
 
 const pushQuery = z.object({
-  gpu_memory_gb: z.coerce
-    .number({ error: 'must be a number of gigabytes, such as 24' })
+  gpu_memory_gb: z
+    .string()
+    .regex(/^\d{1,6}(\.\d{1,6})?$/, { error: 'must be a number of gigabytes, such as 24', abort: true })
+    .transform(Number)
     .pipe(gpuMemoryGbSchema)
     .optional()
     .openapi({
       type: 'number',
+      exclusiveMinimum: 0,
       example: 24,
       description: "GPU memory that one instance needs, GB; refused where the model's hardware has less",
     }),
