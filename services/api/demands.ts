@@ -16,6 +16,7 @@ const refuseBatch = 100;
 /** How old what is known of a pool's recent runs may be: it is of the last fifty. */
 const runSecondsFreshMs = 5000;
 const rememberedPools = 1000;
+const rememberedDirectors = 10;
 
 /** What directors are told of the pools, and what they say of them. */
 export class Demands {
@@ -29,7 +30,8 @@ export class Demands {
   #lookedAt = Number.NEGATIVE_INFINITY;
   #demandChanged = true;
   #demandWaiters = new Set<() => void>();
-  readonly #histories = new Map<string, PoolDemand['history']>();
+  /** Pools whose history a director has been told, by the director. */
+  readonly #told = new Map<string, ReadonlySet<string>>();
   readonly #runSeconds = new Map<string, { readonly seconds: readonly number[]; readonly readAt: number }>();
 
   constructor(parts: {
@@ -67,7 +69,7 @@ export class Demands {
   }
 
   /** What the pools want, once that may have changed. */
-  async next({ waitSeconds, reportsAfter }: DemandRequest, signal?: AbortSignal): Promise<Demand> {
+  async next({ waitSeconds, reportsAfter, director }: DemandRequest, signal?: AbortSignal): Promise<Demand> {
     if (!this.#demandChanged) await this.#demandChange(waitSeconds, signal);
     const spacingMs = this.#lookedAt + this.#spacingMs - performance.now();
     if (spacingMs > 0) await longPoll(spacingMs / 1000, signal).ended;
@@ -80,7 +82,12 @@ export class Demands {
     const { pools, added } = await this.#scaled.complete(active);
     // So that they are shown, swept and told of like those that have jobs.
     await Promise.all(added.map(async (pool) => this.#pools.touch(pool, this.#now())));
-    const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));
+    // One that waits for nothing has just begun, or has not had the last answer.
+    const told = (waitSeconds > 0 && director && this.#told.get(director)) || new Set();
+    const demand = await Promise.all(
+      pools.map(async (pool) => this.#demandOf(pool, director !== undefined && !told.has(pool.id))),
+    );
+    if (director) remember(this.#told, director, new Set(pools.map(({ id }) => id)), rememberedDirectors);
     return { pools: demand, reports: reports && [...reports] };
   }
 
@@ -91,11 +98,11 @@ export class Demands {
     this.#demandWaiters.delete(poll.end);
   }
 
-  async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
+  async #demandOf(pool: PoolDemand['pool'], tellsHistory: boolean): Promise<PoolDemand> {
     const [queued, running, history] = await Promise.all([
       this.#flow.jobs.count(pool.id, 'queued', countLimit),
       this.#flow.jobs.count(pool.id, 'running', countLimit),
-      this.#historyOf(pool.id),
+      tellsHistory ? this.#pools.state(pool.id).then(historyIn) : undefined,
     ]);
     // Most pools have nothing to do at most times, and each read has its price.
     if (queued + running === 0)
@@ -122,17 +129,8 @@ export class Demands {
     return seconds;
   }
 
-  /** Of each pool it is read once: from then on its director knows better, and tells it here. */
-  async #historyOf(pool: string): Promise<PoolDemand['history']> {
-    if (this.#histories.has(pool)) return this.#histories.get(pool);
-    const history = historyIn(await this.#pools.state(pool));
-    remember(this.#histories, pool, history, rememberedPools);
-    return history;
-  }
-
   /** Keeps what the director says of a pool. */
   async reportPool(state: PoolState): Promise<void> {
-    remember(this.#histories, state.pool, historyIn(state), rememberedPools);
     await this.#pools.putState(state);
   }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { shareCapacity } from '../core/capacity.ts';
 import type { Instance, Pool, PoolState } from '../core/pool.ts';
@@ -58,6 +59,8 @@ interface Plan {
 }
 
 class Loop implements Director {
+  /** Of this run: a control plane that knows it tells what it must once. */
+  readonly #id: string = randomUUID();
   readonly #protocol: DirectorProtocol;
   readonly #fleet: Fleet;
   readonly #policy: (pool: Pool, now: number) => ScalingPolicy;
@@ -114,7 +117,7 @@ class Loop implements Director {
       try {
         // What is not known is asked for at once: after a start, and after a failure.
         const waitSeconds = this.#demand === null ? 0 : demandWaitSeconds;
-        const demand = await this.#protocol.demand({ waitSeconds }, signal);
+        const demand = await this.#protocol.demand({ waitSeconds, director: this.#id }, signal);
         if (signal.aborted) return;
         failures = 0;
         this.#demand = demand;

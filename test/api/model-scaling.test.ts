@@ -22,8 +22,9 @@ async function json(method: string, to: string, body?: unknown, headers = {}): P
   return { ...(text === '' ? {} : JSON.parse(text)), status: response.status };
 }
 
-async function demand(waitSeconds = 0): Promise<readonly PoolDemand[]> {
-  return (await test.api.dispatch.protocolFor({ role: 'director' }).demand({ waitSeconds })).pools;
+async function demand(waitSeconds = 0, director?: string): Promise<readonly PoolDemand[]> {
+  const protocol = test.api.dispatch.protocolFor({ role: 'director' });
+  return (await protocol.demand({ waitSeconds, director })).pools;
 }
 
 function poolId(version: string, hardware = 'gpu-t4'): string {
@@ -183,7 +184,14 @@ describe('what directors are told', () => {
       boots,
     });
 
-    expect(await demand()).toMatchObject([{ history: { setupSeconds: [100], boots } }]);
+    const history = { setupSeconds: [100], boots };
+    expect(await demand(0, 'first')).toMatchObject([{ history }]);
+    await json('PATCH', path, { scaling: { min: 2 } });
+    expect((await demand(60, 'first'))[0]?.history).toBeUndefined();
+    // It asks so after a failure: the last answer may not have come.
+    expect(await demand(0, 'first')).toMatchObject([{ history }]);
+    expect(await demand(0, 'second')).toMatchObject([{ history }]);
+    expect((await demand())[0]?.history).toBeUndefined();
   });
 });
 

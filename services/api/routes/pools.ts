@@ -78,7 +78,7 @@ export function poolRoutes(app: OpenAPIHono<ApiEnv>, { pools, jobs, publicUrl, n
       responses: {
         200: jsonResponse(
           pageOf(poolBodySchema),
-          "Pools of the account's models that had a prediction in the last day, the latest first",
+          "Pools of the account's models that had a prediction, or were kept ready, in the last day, the latest first",
         ),
         ...problems(400, 401),
       },

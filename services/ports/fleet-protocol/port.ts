@@ -155,6 +155,8 @@ export const demandRequestSchema = z.object({
   waitSeconds: z.number().min(0).max(maxPollSeconds),
   /** Epoch ms: reports of instances that were received since then are wanted. Absent: none is. */
   reportsAfter: z.number().nonnegative().optional(),
+  /** Of this run of the director: whoever says it is told of each pool's history once, and anew where it waits for nothing. */
+  director: z.string().min(1).max(100).optional(),
 });
 export type DemandRequest = z.infer<typeof demandRequestSchema>;
 
@@ -168,7 +170,7 @@ export const demandSchema = z.object({
       oldestQueuedAt: z.number().nullable(),
       /** Seconds that recent jobs ran, newest last. */
       runSeconds: z.array(z.number()),
-      /** What the pool's starts took, as a director said last: what the next director begins with. */
+      /** What the pool's starts took, as a director said last; told to each director when it first hears of the pool. */
       history: poolStateSchema.pick({ setupSeconds: true, boots: true }).optional(),
     }),
   ),
