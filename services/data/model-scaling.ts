@@ -72,6 +72,11 @@ export class ModelScaling {
     }
   }
 
+  /** Lets go of what was to be kept for a while. */
+  async release(name: string): Promise<void> {
+    await this.#table.write([{ op: 'delete', key: holdsKey(name) }]);
+  }
+
   /** Every model that somebody has settings for, or wants warm. */
   async all(): Promise<readonly ScaledModel[]> {
     const found = new Map<string, PoolScaling>();

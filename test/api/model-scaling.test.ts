@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sharedPoolId } from '../../services/core/pool.ts';
-import type { PoolDemand } from '../../services/ports/fleet-protocol/port.ts';
+import { demandSchema, type PoolDemand } from '../../services/ports/fleet-protocol/port.ts';
 import { openApi, type TestApi } from '../support/api.ts';
 
 const first = 'a'.repeat(64);
@@ -159,6 +159,16 @@ describe('what directors are told', () => {
     expect(told.get(poolId(second))).toEqual({ min: 1, max: 3, schedule: [office] });
   });
 
+  it('reaches a director that is elsewhere as it is', async () => {
+    await json('PATCH', path, { scaling: { min: 1, schedule: [office] } });
+    await json('POST', `${path}/warm`, {});
+    const pools = await demand();
+
+    const sent: unknown = JSON.parse(JSON.stringify({ pools }));
+    expect(demandSchema.parse(sent)).toEqual({ pools });
+    expect(pools[0]?.pool.scaling).toMatchObject({ min: 1, schedule: [office], warm: [{ instances: 1 }] });
+  });
+
   it('follows the model to other hardware', async () => {
     await json('PATCH', path, { scaling: { min: 1 } });
     await demand();
@@ -228,6 +238,18 @@ describe('a call to warm a model', () => {
     await json('PATCH', path, { scaling: null });
 
     expect(await demand()).toEqual([]);
+  });
+
+  it('is taken back by a DELETE, by its owner', async () => {
+    await json('POST', `${path}/warm`, {});
+    const stranger = { authorization: `Bearer ${await test.addAccount('stranger')}` };
+    expect(await json('DELETE', `${path}/warm`, undefined, stranger)).toMatchObject({ status: 404 });
+    expect(await demand()).toMatchObject([{ pool: { scaling: { warm: [{ instances: 1 }] } } }]);
+
+    expect(await json('DELETE', `${path}/warm`)).toEqual({ status: 204 });
+    expect(await json('DELETE', `${path}/warm`)).toEqual({ status: 204 });
+
+    expect((await demand())[0]?.pool.scaling).toBeUndefined();
   });
 
   it('is extended by another, and never added up, also where many come at once', async () => {

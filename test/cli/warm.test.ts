@@ -42,6 +42,16 @@ test('--json prints the answer, and what is not said is left to the server', asy
   expect(server.bodies('POST /models/ada/echo/warm')).toEqual([{}]);
 });
 
+test('--stop lets go of them', async () => {
+  const server = await startServer({
+    'DELETE /models/ada/echo/warm': (_request, response) => void response.writeHead(204).end(),
+  });
+
+  const ended = await mimeo(['warm', 'ada/echo', '--stop'], { env: envOf(server) });
+
+  expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining('is kept warm no more') });
+});
+
 test('what the server refuses is told as it says it', async () => {
   const detail = '- instances: ada/echo has at most 2; see scaling.max of PATCH /v1/models/ada/echo';
   const server = await startServer({

@@ -113,4 +113,24 @@ export function modelWarmthRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void 
     };
     return context.json(body, 202);
   });
+
+  app.openapi(
+    createRoute({
+      method: 'delete',
+      path: '/v1/models/{owner}/{name}/warm',
+      operationId: 'models.cool',
+      request: { params: z.object({ owner: z.string(), name: z.string() }) },
+      responses: {
+        204: { description: 'Nothing is kept any more by calls before this one; what works goes on' },
+        ...problems(401, 403, 404, 415),
+      },
+    }),
+    async (context) => {
+      const { owner, name } = context.req.valid('param');
+      await parts.catalogue.owned(`${owner}/${name}`, context.get('caller').account);
+      await parts.scaling.release(`${owner}/${name}`);
+      await parts.channel.ring(scalingTopic);
+      return context.body(null, 204);
+    },
+  );
 }

@@ -8,6 +8,7 @@ import { addServerOptions, connect, type ServerOptions } from './server-options.
 interface WarmOptions extends ServerOptions {
   readonly instances?: number;
   readonly seconds?: number;
+  readonly stop?: boolean;
   readonly json?: boolean;
 }
 
@@ -26,6 +27,7 @@ export function warmCommand(signal: AbortSignal): Command {
     .argument('<owner/name>', 'the model')
     .option('--instances <number>', 'how many (default: 1)', readWhole)
     .option('--seconds <number>', 'for how long, 60 to 3600 (default: 300)', readWhole)
+    .option('--stop', 'let go of what was asked for before')
     .option('--json', 'print what the server answers as JSON on stdout');
   return addServerOptions(command)
     .addHelpText(
@@ -36,6 +38,7 @@ Asking again keeps them longer; it never adds up.
 Examples:
   $ npx mimeo warm local/my-model
   $ npx mimeo warm local/my-model --instances 2 --seconds 1800
+  $ npx mimeo warm local/my-model --stop
   $ npx mimeo warm local/my-model --json | jq .cost`,
     )
     .action((model: string, options: WarmOptions) => warm(model, options, signal));
@@ -46,6 +49,10 @@ async function warm(model: string, options: WarmOptions, signal: AbortSignal): P
   const { instances, seconds } = options;
   const client = await connect(options);
   const path = `/models/${owner}/${name}/warm`;
+  if (options.stop) {
+    await client.call('DELETE', path, z.unknown(), { signal });
+    return say(`${model} is kept warm no more: its instances go when they are idle.`);
+  }
   const answer = await client.call('POST', path, warmAnswer, { json: { instances, seconds }, signal });
   if (options.json) return print(JSON.stringify(answer, null, 2));
   const { eta_seconds: eta, cost } = answer;
