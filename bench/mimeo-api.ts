@@ -15,6 +15,8 @@ const prediction = z.object({
   id: z.string(),
   status: z.string(),
   output: z.unknown(),
+  created_at: z.string(),
+  started_at: z.string().nullable(),
   completed_at: z.string().nullable(),
   urls: z.object({ stream: z.string().optional() }),
   cost: z.object({ billed_seconds: z.number().nullable(), micro_usd: z.number().nullable() }),

@@ -93,6 +93,8 @@ function coldRows({ cold }: Measured, find: (target: string) => Verdict | undefi
       signed(cold.addedMs, 0),
       target,
     ],
+    ['  prediction to process, ms', '–', inFull(cold.wakeMs, 0), '', ''],
+    ['  ready to begun, ms', '–', inFull(cold.handOverMs, 0), '', ''],
   ];
 }
 

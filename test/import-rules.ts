@@ -13,7 +13,16 @@ interface Import {
 }
 
 /** What the domain may use of the world: none of it reads, writes or waits. */
-const packagesOfCore = ['zod', 'ajv', 'ajv-formats', 'node:crypto', 'node:util', 'node:buffer', 'node:vm'];
+const packagesOfCore = [
+  'zod',
+  'ajv',
+  'ajv-formats',
+  'croner',
+  'node:crypto',
+  'node:util',
+  'node:buffer',
+  'node:vm',
+];
 const packagesOfPorts = ['zod'];
 /** How a folder is packed, which Python is taken, whether a database is intact, what operators do to a store. */
 const sharedWithTheCommandLine = [

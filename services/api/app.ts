@@ -15,6 +15,7 @@ import { Files } from '../data/files.ts';
 import { InstanceRecords } from '../data/instance-records.ts';
 import { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
+import { ModelScaling } from '../data/model-scaling.ts';
 import { Models } from '../data/models.ts';
 import { Pools } from '../data/pools.ts';
 import { WebhookSecrets } from '../data/webhook-secrets.ts';
@@ -26,6 +27,7 @@ import type { RegistryAccess } from '../ports/registry/port.ts';
 import type { Table } from '../ports/table/port.ts';
 import type { Traces } from '../ports/traces/port.ts';
 import { type ApiEnv, authenticator } from './auth.ts';
+import { BootHistory } from './boot-history.ts';
 import { Catalogue } from './catalogue.ts';
 import { ClusterTokens, type ClusterTrust } from './cluster-tokens.ts';
 import { Concurrency, type ConcurrencyLimit } from './concurrency.ts';
@@ -47,6 +49,7 @@ import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
 import { instanceRoutes } from './routes/instances.ts';
 import { modelSettingsRoutes } from './routes/model-settings.ts';
+import { modelWarmthRoutes } from './routes/model-warmth.ts';
 import { modelRoutes } from './routes/models.ts';
 import { objectRoutes, type ServedObjects } from './routes/objects.ts';
 import { poolRoutes } from './routes/pools.ts';
@@ -57,6 +60,7 @@ import { streamRoutes } from './routes/streams.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { type SourceBuilder, versionPushRoutes } from './routes/versions-push.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { ScaledPools } from './scaled-pools.ts';
 import { UploadRoom, type UploadRoomSize } from './upload-room.ts';
 
 /** Longest JSON body, bytes; larger inputs are files. */
@@ -129,6 +133,8 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const accounts = new Accounts(table);
   const pools = new Pools(table);
   const records = new InstanceRecords(table);
+  const scaling = new ModelScaling(table);
+  const history = new BootHistory({ models, pools });
   const catalogue = new Catalogue(models);
   const examples = new Examples(table, flow.jobs);
   const fleetTokens = new FleetTokens(signingKey, now);
@@ -138,6 +144,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     pools,
     reports: new InstanceReports(table),
     records,
+    scaled: new ScaledPools({ models, scaling }),
     queue: parts.queue,
     channel,
     objects,
@@ -154,6 +161,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const predictions = new Predictions({
     flow,
     pools,
+    history,
     channel,
     objects,
     hardware,
@@ -204,12 +212,14 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   const deliveries = new Deliveries(table);
   webhookRoutes(app, { deliveries, secrets: new WebhookSecrets(table), channel, publicUrl, now });
   const body = modelBodies({ models, examples, predictions, publicUrl });
-  modelRoutes(app, { models, catalogue, hardware, publicUrl, now, body });
-  modelSettingsRoutes(app, { models, examples, catalogue, flow, body, now });
+  modelRoutes(app, { models, scaling, catalogue, hardware, publicUrl, now, body });
+  modelSettingsRoutes(app, { models, examples, scaling, catalogue, hardware, flow, channel, body, now });
+  modelWarmthRoutes(app, { catalogue, scaling, pools, history, hardware, channel, now });
   exampleRoutes(app, { examples, catalogue, predictions, flow, publicUrl, now });
   const { builder, maxSourceBytes } = parts;
   const accepts = parts.registry ? 'image' : 'source';
-  versionPushRoutes(app, { builder, accepts, maxSourceBytes, models, catalogue, now, logger: parts.logger });
+  const { logger } = parts;
+  versionPushRoutes(app, { builder, accepts, maxSourceBytes, models, catalogue, hardware, now, logger });
   registryRoutes(app, { table, registry: parts.registry, publicUrl, now });
   runnerRoutes(app, { catalogue, tokens: fleetTokens, now });
   fileRoutes(app, uploads, publicUrl);

@@ -98,6 +98,11 @@ export class Catalogue {
     throw new ProblemError('forbidden', `${name} belongs to ${model.account}; only its owner may change it.`);
   }
 
+  /** Lets go of a model that was changed; other processes run it as it was for another moment. */
+  forgetModel(name: string): void {
+    this.#recent.delete(name);
+  }
+
   /** Lets go of a version that was deleted; other processes may run it for as long as they have it at hand. */
   forget(model: string, id: string): void {
     this.#cache.delete(`${model}:${id}`);

@@ -4,10 +4,11 @@ import type { InstanceRecords } from '../data/instance-records.ts';
 import type { InstanceReports } from '../data/instance-reports.ts';
 import type { JobFlow } from '../data/job-flow.ts';
 import type { Pools } from '../data/pools.ts';
-import { demandTopic } from '../data/progress.ts';
+import { demandTopic, scalingTopic } from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Demand, DemandRequest, PoolDemand, RefuseRequest } from '../ports/fleet-protocol/port.ts';
 import { longPoll } from './long-poll.ts';
+import type { ScaledPools } from './scaled-pools.ts';
 
 /** Jobs of a pool that are counted before it is simply "many": more would ask for no more instances. */
 const countLimit = 1000;
@@ -16,6 +17,7 @@ const refuseBatch = 100;
 /** How old what is known of a pool's recent runs may be: it is of the last fifty. */
 const runSecondsFreshMs = 5000;
 const rememberedPools = 1000;
+const rememberedDirectors = 10;
 
 /** What directors are told of the pools, and what they say of them. */
 export class Demands {
@@ -23,12 +25,15 @@ export class Demands {
   readonly #pools: Pools;
   readonly #reports: InstanceReports;
   readonly #records: InstanceRecords;
+  readonly #scaled: ScaledPools;
   readonly #channel: Channel;
   readonly #now: () => number;
   readonly #spacingMs: number;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #demandChanged = true;
   #demandWaiters = new Set<() => void>();
+  /** Pools whose history a director has been told, by the director. */
+  readonly #told = new Map<string, ReadonlySet<string>>();
   readonly #runSeconds = new Map<string, { readonly seconds: readonly number[]; readonly readAt: number }>();
 
   constructor(parts: {
@@ -36,6 +41,7 @@ export class Demands {
     readonly pools: Pools;
     readonly reports: InstanceReports;
     readonly records: InstanceRecords;
+    readonly scaled: ScaledPools;
     readonly channel: Channel;
     readonly now: () => number;
     /** Least time between two looks: each reads a dozen times for each pool. @default 0 */
@@ -45,6 +51,7 @@ export class Demands {
     this.#pools = parts.pools;
     this.#reports = parts.reports;
     this.#records = parts.records;
+    this.#scaled = parts.scaled;
     this.#channel = parts.channel;
     this.#now = parts.now;
     this.#spacingMs = parts.demandSpacingMs ?? 0;
@@ -52,25 +59,39 @@ export class Demands {
 
   /** Listens for wake-ups; call once before the first director asks. */
   async start(): Promise<void> {
-    await this.#channel.subscribe(demandTopic, () => {
-      if (this.#demandChanged) return;
-      this.#demandChanged = true;
-      for (const wake of this.#demandWaiters) wake();
+    await this.#channel.subscribe(demandTopic, () => this.#wake());
+    await this.#channel.subscribe(scalingTopic, () => {
+      this.#scaled.forget();
+      this.#wake();
     });
   }
 
+  #wake(): void {
+    if (this.#demandChanged) return;
+    this.#demandChanged = true;
+    for (const wake of this.#demandWaiters) wake();
+  }
+
   /** What the pools want, once that may have changed. */
-  async next({ waitSeconds, reportsAfter }: DemandRequest, signal?: AbortSignal): Promise<Demand> {
+  async next({ waitSeconds, reportsAfter, director }: DemandRequest, signal?: AbortSignal): Promise<Demand> {
     if (!this.#demandChanged) await this.#demandChange(waitSeconds, signal);
     const spacingMs = this.#lookedAt + this.#spacingMs - performance.now();
     if (spacingMs > 0) await longPoll(spacingMs / 1000, signal).ended;
     this.#lookedAt = performance.now();
     this.#demandChanged = false;
-    const [pools, reports] = await Promise.all([
+    const [active, reports] = await Promise.all([
       this.#pools.active(this.#now()),
       reportsAfter === undefined ? undefined : this.#reports.since(reportsAfter),
     ]);
-    const demand = await Promise.all(pools.map(async (pool) => this.#demandOf(pool)));
+    const { pools, added } = await this.#scaled.complete(active);
+    // So that they are shown, swept and told of like those that have jobs.
+    await Promise.all(added.map(async (pool) => this.#pools.touch(pool, this.#now())));
+    // One that waits for nothing has just begun, or has not had the last answer.
+    const told = (waitSeconds > 0 && director && this.#told.get(director)) || new Set();
+    const demand = await Promise.all(
+      pools.map(async (pool) => this.#demandOf(pool, director !== undefined && !told.has(pool.id))),
+    );
+    if (director) remember(this.#told, director, new Set(pools.map(({ id }) => id)), rememberedDirectors);
     return { pools: demand, reports: reports && [...reports] };
   }
 
@@ -81,13 +102,15 @@ export class Demands {
     this.#demandWaiters.delete(poll.end);
   }
 
-  async #demandOf(pool: PoolDemand['pool']): Promise<PoolDemand> {
-    const [queued, running] = await Promise.all([
+  async #demandOf(pool: PoolDemand['pool'], tellsHistory: boolean): Promise<PoolDemand> {
+    const [queued, running, history] = await Promise.all([
       this.#flow.jobs.count(pool.id, 'queued', countLimit),
       this.#flow.jobs.count(pool.id, 'running', countLimit),
+      tellsHistory ? this.#pools.state(pool.id).then(historyIn) : undefined,
     ]);
     // Most pools have nothing to do at most times, and each read has its price.
-    if (queued + running === 0) return { pool, queued, running, oldestQueuedAt: null, runSeconds: [] };
+    if (queued + running === 0)
+      return { pool, queued, running, oldestQueuedAt: null, runSeconds: [], history };
     const [oldest, runSeconds] = await Promise.all([
       queued > 0 ? this.#flow.jobs.unfinished(pool.id, 'queued', { limit: 1 }) : [],
       this.#runSecondsOf(pool.id),
@@ -98,6 +121,7 @@ export class Demands {
       running,
       oldestQueuedAt: oldest[0]?.createdAt ?? null,
       runSeconds: [...runSeconds],
+      history,
     };
   }
 
@@ -130,4 +154,9 @@ export class Demands {
       }
     }
   }
+}
+
+function historyIn(state: PoolState | undefined): PoolDemand['history'] {
+  if (!state || state.setupSeconds.length === 0) return undefined;
+  return { setupSeconds: state.setupSeconds, boots: state.boots };
 }

@@ -39,6 +39,7 @@ import type { Durability } from '../ports/table/port.ts';
 import { Demands } from './demands.ts';
 import { LiveCheckpoints } from './live-checkpoints.ts';
 import { longPoll } from './long-poll.ts';
+import type { ScaledPools } from './scaled-pools.ts';
 
 /** How long a runner has to store a file. */
 const putUrlSeconds = 900;
@@ -81,6 +82,7 @@ export class Dispatch {
     pools: Pools;
     reports: InstanceReports;
     records: InstanceRecords;
+    scaled: ScaledPools;
     queue: Queue;
     channel: Channel;
     objects: Objects;

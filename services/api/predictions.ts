@@ -3,10 +3,12 @@ import { ProblemError } from '../core/errors.ts';
 import type { HardwareCatalogue } from '../core/hardware.ts';
 import { newJobId } from '../core/ids.ts';
 import { hasEnded, type Job, startJob } from '../core/job.ts';
+import type { Model } from '../core/model.ts';
 import type { OutputFile } from '../core/output-files.ts';
-import { type Pool, sharedPoolId } from '../core/pool.ts';
+import { sharedPool, sharedPoolId } from '../core/pool.ts';
 import { rememberTime } from '../core/remembered.ts';
 import type { JobTrace } from '../core/trace.ts';
+import type { Version } from '../core/version.ts';
 import { explainWaiting } from '../core/waiting.ts';
 import type { Webhook } from '../core/webhook.ts';
 import type { JobFlow } from '../data/job-flow.ts';
@@ -16,6 +18,7 @@ import { jobTopic, readProgress } from '../data/progress.ts';
 import type { Channel } from '../ports/channel/port.ts';
 import type { Objects } from '../ports/objects/port.ts';
 import type { Durability, Value } from '../ports/table/port.ts';
+import type { BootHistory } from './boot-history.ts';
 import { signCapability } from './capability.ts';
 import type { Runnable } from './catalogue.ts';
 import type { ConcurrencyLimit } from './concurrency.ts';
@@ -56,6 +59,8 @@ export interface CreateHeaders {
 interface Parts {
   readonly flow: JobFlow;
   readonly pools: Pools;
+  /** Given where first starts of a version are foretold by those of others. */
+  readonly history?: BootHistory;
   readonly channel: Channel;
   readonly objects: Objects;
   readonly hardware: HardwareCatalogue;
@@ -196,7 +201,7 @@ export class Predictions {
       deployment: null,
       pool: sharedPoolId({ model: name, version: version.id, hardware }),
       hardware,
-      microUsdPerSecond: this.#price(hardware),
+      microUsdPerSecond: this.#price(model, version),
       source: 'api',
       streams: version.streams,
       createdAt,
@@ -206,10 +211,15 @@ export class Predictions {
     });
   }
 
-  #price(sku: string): number {
-    const hardware = this.#parts.hardware.find(sku);
-    if (!hardware) throw new ProblemError('unavailable', `The hardware ${sku} is not offered here any more.`);
-    return hardware.microUsdPerSecond;
+  #price({ hardware: sku }: Model, { id, gpuMemoryGb }: Version): number {
+    const { hardware } = this.#parts;
+    const found = hardware.find(sku);
+    if (!found) throw new ProblemError('unavailable', `The hardware ${sku} is not offered here any more.`);
+    // A version that was pushed before the model got smaller hardware is refused here, and not by a failing setup.
+    const tooSmall = hardware.whyTooSmall(sku, gpuMemoryGb);
+    if (tooSmall !== undefined)
+      throw new ProblemError('invalid_body', `- version: ${sku} cannot hold ${id}. ${tooSmall}`);
+    return found.microUsdPerSecond;
   }
 
   /**
@@ -232,17 +242,7 @@ export class Predictions {
   async #touch({ model, version }: Runnable, job: Job): Promise<void> {
     const now = this.#parts.now();
     if (now - (this.#touched.get(job.pool) ?? 0) < touchMs) return;
-    const pool: Pool = {
-      id: job.pool,
-      account: model.account,
-      model: job.model,
-      version: version.id,
-      hardware: job.hardware,
-      concurrency: version.concurrency,
-      streams: version.streams,
-      ...(version.image === undefined ? {} : { image: version.image }),
-    };
-    await this.#parts.pools.touch(pool, now);
+    await this.#parts.pools.touch(sharedPool(model, version), now);
     rememberTime(this.#touched, job.pool, now, touchMs);
   }
 
@@ -328,7 +328,7 @@ export class Predictions {
   }
 
   async #waiting(job: Job): Promise<PredictionBody['waiting']> {
-    const { flow, pools, now } = this.#parts;
+    const { flow, pools, history, now } = this.#parts;
     const [ahead, pool, state, runSeconds] = await Promise.all([
       flow.jobs.count(job.pool, 'queued', positionLimit, job),
       pools.get(job.pool),
@@ -336,7 +336,9 @@ export class Predictions {
       pools.runSeconds(job.pool),
     ]);
     const concurrency = pool?.concurrency ?? 1;
-    return explainWaiting({ state, concurrency, position: ahead + 1, runSeconds, now: now() });
+    const priorSetupSeconds = await history?.before(state, job);
+    const position = ahead + 1;
+    return explainWaiting({ state, concurrency, position, runSeconds, priorSetupSeconds, now: now() });
   }
 }
 

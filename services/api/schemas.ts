@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { failureCodes, problemKinds } from '../core/errors.ts';
 import { jobStatuses } from '../core/job.ts';
 import { nameSchema } from '../core/model.ts';
+import { givenScalingSettingsSchema, scalingSettingsSchema } from '../core/scaling-settings.ts';
 import { maxWebhookUrlLength, webhookEvents } from '../core/webhook.ts';
 
 /** The bodies of the public API, from which routes, types and the OpenAPI document are made. */
@@ -75,6 +76,9 @@ export const versionBodySchema = z
     created_at: time,
     cog_version: z.string(),
     openapi_schema: z.record(z.string(), json),
+    gpu_memory_gb: z.number().optional().openapi({
+      description: 'GPU memory that one instance needs, GB; absent where the version does not say',
+    }),
     breaking_changes: z.array(z.string()).optional().openapi({
       description:
         'What would break callers of the version before it, a sentence each; absent where nothing would',
@@ -101,6 +105,10 @@ export const modelBodySchema = z
     default_example: z.union([predictionSchema, z.null()]),
     latest_version: z.union([versionBodySchema, z.null()]),
     is_official: z.boolean(),
+    scaling: z
+      .union([scalingSettingsSchema, z.null()])
+      .optional()
+      .openapi({ description: 'What is wanted of its instances; told to its owner alone, of one model' }),
   })
   .openapi('Model');
 export type ModelBody = z.infer<typeof modelBodySchema>;
@@ -210,6 +218,17 @@ export const modelUpdateSchema = z.object({
   paper_url: link,
   weights_url: link,
   license_url: link,
+  scaling: givenScalingSettingsSchema
+    .nullable()
+    .optional()
+    .openapi({
+      description:
+        'What is wanted of its instances, replaced as a whole. `schedule` keeps `min` instances from each time that ' +
+        '`start` names to the next that `end` names: cron expressions of five fields, by the clock of `timezone`',
+    }),
+  hardware: z.string().optional().openapi({
+    description: 'What predictions that are created from now on run on; it must hold the latest version',
+  }),
 });
 
 /** Body that makes a prediction an example of its model. */

@@ -79,6 +79,7 @@ export function versionBody(version: Version): VersionBody {
     created_at: isoTime(version.createdAt),
     cog_version: version.cogVersion,
     openapi_schema: version.openapiSchema,
+    ...(version.gpuMemoryGb !== undefined && { gpu_memory_gb: version.gpuMemoryGb }),
     ...(version.breakingChanges && { breaking_changes: version.breakingChanges }),
   };
 }

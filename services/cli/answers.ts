@@ -20,6 +20,13 @@ export const versionAnswer = z.looseObject({
 });
 export type VersionAnswer = z.infer<typeof versionAnswer>;
 
+export const hardwareAnswer = z.array(
+  z.looseObject({
+    sku: z.string(),
+    gpu: z.looseObject({ count: z.number(), memory_gb: z.number() }).nullable(),
+  }),
+);
+
 export const modelAnswer = z.looseObject({
   owner: z.string(),
   name: z.string(),

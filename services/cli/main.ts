@@ -18,6 +18,7 @@ import { runCommand } from './commands/run.ts';
 import { runnerCommand } from './commands/runner.ts';
 import { runnerTokensCommand } from './commands/runner-tokens.ts';
 import { tokensCommand } from './commands/tokens.ts';
+import { warmCommand } from './commands/warm.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { CliError, exitCodes } from './failure.ts';
 import { say } from './terminal.ts';
@@ -71,6 +72,7 @@ const commands = [
   rmCommand,
   runnerCommand,
   runnerTokensCommand,
+  warmCommand,
   webhooksCommand,
   accountsCommand,
   tokensCommand,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ProblemError } from './errors.ts';
 
 /**
  * What a user may run on, and what a second of it costs.
@@ -60,6 +61,11 @@ function gpu(
   };
 }
 
+/** GPU memory of one instance, GB, in sum over its GPUs; 0 where there is none. */
+function gpuMemoryGbOf({ gpu: card }: Hardware): number {
+  return card === null ? 0 : card.count * card.memoryGb;
+}
+
 /** The hardware of one environment, in the order in which it is listed. */
 export class HardwareCatalogue {
   readonly all: readonly Hardware[];
@@ -85,5 +91,37 @@ export class HardwareCatalogue {
 
   find(sku: string): Hardware | undefined {
     return this.all.find((item) => item.sku === sku);
+  }
+
+  /** @throws ProblemError `invalid_body` naming the SKUs that there are */
+  require(sku: string): Hardware {
+    const found = this.find(sku);
+    if (found) return found;
+    const skus = this.all.map((item) => item.sku).join(', ');
+    throw new ProblemError(
+      'invalid_body',
+      `- hardware: ${sku.slice(0, 100)} is not offered here; choose one of ${skus}`,
+    );
+  }
+
+  /**
+   * Why a version cannot run on a SKU for want of GPU memory, in a sentence that names the SKUs that can hold it.
+   * @param gpuMemoryGb what one instance needs; undefined where the version does not say
+   * @returns undefined where it can, or where there is no such SKU
+   */
+  whyTooSmall(sku: string, gpuMemoryGb: number | undefined): string | undefined {
+    const hardware = this.find(sku);
+    if (gpuMemoryGb === undefined || !hardware || gpuMemoryGbOf(hardware) >= gpuMemoryGb) return undefined;
+    const needs = `It needs ${gpuMemoryGb} GB of GPU memory, and`;
+    const has = hardware.gpu ? `${sku} has ${gpuMemoryGbOf(hardware)} GB` : `${sku} has no GPU`;
+    const holding = this.holding(gpuMemoryGb).map((item) => item.sku);
+    if (holding.length > 0) return `${needs} ${has}; choose one of ${holding.join(', ')}.`;
+    const most = Math.max(...this.all.map(gpuMemoryGbOf));
+    return `${needs} ${has}; no hardware here has more than ${most} GB.`;
+  }
+
+  /** Hardware that can hold a version, in the catalogue's order. */
+  holding(gpuMemoryGb: number): readonly Hardware[] {
+    return this.all.filter((item) => gpuMemoryGbOf(item) >= gpuMemoryGb);
   }
 }

@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import type { Model } from './model.ts';
+import { poolScalingSchema } from './scaling-settings.ts';
+import type { Version } from './version.ts';
 
 /** What a pool runs: enough for a fleet to start an instance of it, and no more. */
 export const poolSchema = z.object({
@@ -13,12 +16,30 @@ export const poolSchema = z.object({
   streams: z.boolean(),
   /** The version's container image, `registry/repository@sha256:…`; absent where the version was made of a folder. */
   image: z.string().optional(),
+  /** What its owner wants of its instances; absent where the platform decides, and wherever pools are stored. */
+  scaling: poolScalingSchema.optional(),
 });
 export type Pool = z.infer<typeof poolSchema>;
 
 /** The id of the pool that serves a version to everybody who may use the model. */
 export function sharedPoolId(of: { model: string; version: string; hardware: string }): string {
   return `${of.model}:${of.version}@${of.hardware}`;
+}
+
+/** The pool that serves a version of a model on the model's hardware. */
+export function sharedPool(model: Model, version: Version): Pool {
+  const { hardware, account } = model;
+  const name = `${model.owner}/${model.name}`;
+  return {
+    id: sharedPoolId({ model: name, version: version.id, hardware }),
+    account,
+    model: name,
+    version: version.id,
+    hardware,
+    concurrency: version.concurrency,
+    streams: version.streams,
+    ...(version.image === undefined ? {} : { image: version.image }),
+  };
 }
 
 /** Where an instance is on its way to serving. `node` and `image` pass unseen where instances are processes. */
@@ -50,6 +71,12 @@ export const instanceSchema = z.object({
 });
 export type Instance = z.infer<typeof instanceSchema>;
 
+const seconds = z.number().nonnegative();
+
+/** Seconds that one start spent in each phase on its way to ready. */
+export const bootSchema = z.object({ node: seconds, image: seconds, weights: seconds, setup: seconds });
+export type Boot = z.infer<typeof bootSchema>;
+
 /** What a pool was like when its director last looked; read for `waiting`, the breaker and `mimeo ps`. */
 export const poolStateSchema = z.object({
   pool: z.string(),
@@ -62,5 +89,9 @@ export const poolStateSchema = z.object({
   breaker: z.object({ until: z.number(), message: z.string(), setupLogs: z.string() }).nullable(),
   /** Seconds that recent setups took, newest last. */
   setupSeconds: z.array(z.number()),
+  /** The same by phases, of those that were seen from their start; absent from a director that does not tell. */
+  boots: z.array(bootSchema).optional(),
+  /** Epoch ms since when each starting instance is in its phase, by its id. */
+  phaseSince: z.record(z.string(), z.number()).optional(),
 });
 export type PoolState = z.infer<typeof poolStateSchema>;

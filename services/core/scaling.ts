@@ -18,6 +18,8 @@ export interface ScalingPolicy {
    * takes, so that an instance works at least as long as it boots. Never shorter than one run.
    */
   readonly drainSeconds: number | null;
+  /** Epoch ms at which what is wanted changes by itself, as a scheduled minimum does; null or absent: never. */
+  readonly changesAt?: number | null;
 }
 
 export const defaultPolicy: ScalingPolicy = {
@@ -225,6 +227,7 @@ function times(count: number, noun: string): string {
 function reviewAt({ sample, policy, fleet, breaker, wish }: Facts): number | null {
   const moments = fleet.idle.map((since) => since + policy.idleSeconds * 1000);
   if (breaker.until !== null && wish > fleet.live) moments.push(breaker.until);
+  if (policy.changesAt) moments.push(policy.changesAt);
   const ahead = moments.filter((moment) => moment > sample.now);
   return ahead.length === 0 ? null : Math.min(...ahead);
 }

@@ -1,5 +1,14 @@
 import { z } from 'zod';
 
+/** GPU memory that one instance of a version needs, GB, in sum over its GPUs. */
+export const gpuMemoryGbSchema = z
+  .number()
+  .positive({ error: 'must be more than 0' })
+  .max(100_000, { error: 'must be at most 100000' });
+
+/** The label of an image that states `gpuMemoryGb`, as a plain decimal number. */
+export const gpuMemoryLabel = 'dev.mimeo.gpu-memory-gb';
+
 /** What a version is: a Cog model's code (or image) and the interface that it promised. Never changed, never rerouted. */
 export const versionSchema = z.object({
   /** SHA-256 of the content, 64 hex digits. */
@@ -15,6 +24,8 @@ export const versionSchema = z.object({
   streams: z.boolean(),
   /** The container image, `registry/repository@sha256:…`; absent where the version was made of a folder. */
   image: z.string().optional(),
+  /** What it says that it needs of GPU memory; absent where it says nothing: then any hardware may be tried. */
+  gpuMemoryGb: gpuMemoryGbSchema.optional(),
   /** What would break callers of the version before it, a sentence each; absent where nothing would. */
   breakingChanges: z.array(z.string()).optional(),
 });

@@ -22,6 +22,8 @@ interface Place {
   readonly position: number;
   /** Seconds that the pool's recent jobs ran. */
   readonly runSeconds: readonly number[];
+  /** Seconds that setups of such instances took, where the pool has none of its own to tell by. @default none */
+  readonly priorSetupSeconds?: readonly number[];
   /** Epoch ms. */
   readonly now: number;
 }
@@ -55,14 +57,14 @@ function furthest(
 }
 
 function etaSeconds(
-  { state, concurrency, position, runSeconds, now }: Place,
+  place: Place,
   ready: readonly Instance[],
   starting: readonly Instance[],
   p: number,
 ): number | null {
-  if (state === undefined) return null;
-  if (ready.length === 0 && starting.length === 0 && state.breaker !== null) return null;
-  const setup = ready.length > 0 ? 0 : remainingSetupSeconds(state.setupSeconds, starting, now, p);
+  const { state, concurrency, position, runSeconds } = place;
+  if (ready.length === 0 && starting.length === 0 && state?.breaker) return null;
+  const setup = ready.length > 0 ? 0 : secondsToStart(place, starting, 1, p);
   const slots = concurrency * Math.max(1, ready.length > 0 ? ready.length : starting.length);
   const running = ready.reduce((sum, instance) => sum + instance.running, 0);
   // A slot is free for it once this many jobs have ended; together the slots end one every run ÷ slots.
@@ -71,17 +73,65 @@ function etaSeconds(
   return setup === null || run === null ? null : round(setup + (endsBefore * run) / slots);
 }
 
-/** Of the instance that is nearest to ready: the others follow it. */
-function remainingSetupSeconds(
-  history: readonly number[],
+type Starts = Pick<Place, 'state' | 'priorSetupSeconds' | 'now'>;
+
+/**
+ * Seconds until so many of the starting instances are ready, the nearest first; those of a whole start where fewer are
+ * on their way. null where nothing is known to reckon by.
+ */
+function secondsToStart(
+  starts: Starts,
   starting: readonly Instance[],
+  count: number,
+  p: number,
+): number | null {
+  const { state, priorSetupSeconds = [], now } = starts;
+  const own = state?.setupSeconds ?? [];
+  const whole = percentile(own.length > 0 ? own : priorSetupSeconds, p);
+  const left = starting.flatMap((instance) => {
+    const byPhases = leftByPhases(instance, state, now, p);
+    if (byPhases !== null) return [byPhases];
+    return whole === null ? [] : [Math.max(0, whole - Math.max(0, now - instance.startedAt) / 1000)];
+  });
+  left.sort((a, b) => a - b);
+  return left[count - 1] ?? whole;
+}
+
+/** What past starts had before them when they had been in this phase for as long; null where none is known by phases. */
+function leftByPhases(
+  instance: Instance,
+  state: PoolState | undefined,
   now: number,
   p: number,
 ): number | null {
-  const whole = percentile(history, p);
-  if (whole === null) return null;
-  const elapsed = starting.map(({ startedAt }) => (now - startedAt) / 1000);
-  return Math.max(0, whole - Math.max(0, ...elapsed));
+  const { boots = [], phaseSince = {} } = state ?? {};
+  const since = phaseSince[instance.id];
+  if (since === undefined || !isStarting(instance)) return null;
+  const { phase } = instance;
+  const elapsed = Math.max(0, now - since) / 1000;
+  const later = bootOrder.slice(bootOrder.indexOf(phase) + 1);
+  const left = boots.map((boot) =>
+    later.reduce((sum, next) => sum + boot[next], Math.max(0, boot[phase] - elapsed)),
+  );
+  return percentile(left, p);
+}
+
+/** Phases in the order in which an instance passes them. */
+const bootOrder = [...phases].reverse();
+
+/**
+ * Seconds until a pool has so many instances ready, those that it has included; null where nothing is known to reckon
+ * by, or while its setups fail.
+ */
+export function secondsToReady(pool: Starts, count: number): Waiting['eta_seconds'] {
+  const instances = pool.state?.instances ?? [];
+  const missing = count - instances.filter(({ phase }) => phase === 'ready').length;
+  if (missing <= 0) return { p50: 0, p90: 0 };
+  if (pool.state?.breaker) return null;
+  const starting = instances.filter(isStarting);
+  const p50 = secondsToStart(pool, starting, missing, 0.5);
+  const p90 = secondsToStart(pool, starting, missing, 0.9);
+  return p50 === null || p90 === null ? null : { p50: round(p50), p90: round(p90) };
 }
 
 function round(seconds: number): number {

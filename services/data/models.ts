@@ -9,11 +9,12 @@ import {
   type Table,
   type WriteOp,
 } from '../ports/table/port.ts';
+import { scalingKeysOf } from './model-scaling.ts';
 import { fromStored, timeKey, toStored } from './stored.ts';
 
 /** What of a model its owner may change. */
 export type ModelChanges = Partial<
-  Pick<Model, 'description' | 'githubUrl' | 'paperUrl' | 'licenseUrl' | 'weightsUrl'>
+  Pick<Model, 'description' | 'githubUrl' | 'paperUrl' | 'licenseUrl' | 'weightsUrl' | 'hardware'>
 >;
 
 /** Models and their versions as they are stored. `name` is always the full `owner/name`. */
@@ -140,6 +141,7 @@ export class Models {
         { op: 'delete', key: modelKey(name), when: asRead(model) },
         { op: 'delete', key: readmeKey(name) },
         { op: 'delete', key: runsKey(name) },
+        ...scalingKeysOf(name).map((key): WriteOp => ({ op: 'delete', key })),
       ]);
       if (isGone) return true;
     }

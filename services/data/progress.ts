@@ -12,6 +12,9 @@ export function jobTopic(id: string): string {
 /** Topic that wakes directors: some pool's demand has changed. */
 export const demandTopic = 'demand';
 
+/** Topic that tells of a change in what owners want of their models' instances. */
+export const scalingTopic = 'scaling';
+
 /** Topic of one instance: jobs that it must stop. */
 export function instanceTopic(id: string): string {
   return `instances/${id}`;

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { shareCapacity } from '../core/capacity.ts';
 import type { Instance, Pool, PoolState } from '../core/pool.ts';
@@ -25,7 +26,7 @@ export interface DirectorOptions {
   readonly protocol: DirectorProtocol;
   readonly fleet: Fleet;
   /** What is wanted of a pool; asked at each look, so that it may change. */
-  readonly policy: (pool: Pool) => ScalingPolicy;
+  readonly policy: (pool: Pool, now: number) => ScalingPolicy;
   /** Given where the fleet goes by what runners on other machines report. */
   readonly reports?: Pick<RunnerReports, 'after' | 'take'>;
   /** Epoch ms, by the clock that the fleet's instances carry. */
@@ -61,9 +62,11 @@ interface Plan {
 }
 
 class Loop implements Director {
+  /** Of this run: a control plane that knows it tells what it must once. */
+  readonly #id: string = randomUUID();
   readonly #protocol: DirectorProtocol;
   readonly #fleet: Fleet;
-  readonly #policy: (pool: Pool) => ScalingPolicy;
+  readonly #policy: (pool: Pool, now: number) => ScalingPolicy;
   readonly #now: () => number;
   readonly #logger: Pick<pino.Logger, 'info' | 'warn'>;
   readonly #closing = new AbortController();
@@ -121,7 +124,8 @@ class Loop implements Director {
         // What is not known is asked for at once: after a start, and after a failure.
         const waitSeconds = this.#demand === null ? 0 : demandWaitSeconds;
         const reportsAfter = this.#runnerReports?.after;
-        const demand = await this.#protocol.demand({ waitSeconds, reportsAfter }, signal);
+        const request = { waitSeconds, reportsAfter, director: this.#id };
+        const demand = await this.#protocol.demand(request, signal);
         if (signal.aborted) return;
         failures = 0;
         this.#runnerReports?.take(demand.reports ?? []);
@@ -172,10 +176,11 @@ class Loop implements Director {
     const now = this.#now();
     const demands = new Map(pools.map((demand) => [demand.pool.id, demand]));
     const instancesByPool = Map.groupBy(observed, ({ pool }) => pool);
-    for (const [id, { pool }] of demands) {
+    for (const [id, demand] of demands) {
+      const { pool } = demand;
       const known = this.#tracked.get(id);
       if (known) known.pool = pool;
-      else this.#track(pool);
+      else this.#track(pool, memoryOf(demand));
     }
     // A director that was here before has left some that nobody asks for now.
     for (const pool of this.#fleet.pools?.() ?? []) if (!this.#tracked.has(pool.id)) this.#track(pool);
@@ -197,14 +202,16 @@ class Loop implements Director {
         concurrency: pool.concurrency,
         remainingBudgetMicroUsd: null,
       };
-      const decision = desiredReplicas(sample, this.#policy(pool), memory);
+      // What is not told of any more keeps no minimum.
+      const wanted = demand ? pool : withoutScaling(pool);
+      const decision = desiredReplicas(sample, this.#policy(wanted, now), memory);
       tracked.memory = decision.memory;
       return [{ tracked, demand, instances, live: instances.filter(isLive).length, decision }];
     });
   }
 
-  #track(pool: Pool): void {
-    this.#tracked.set(pool.id, { pool, memory: emptyMemory, told: { what: '', at: 0 }, refusedLook: 0 });
+  #track(pool: Pool, memory: ScalingMemory = emptyMemory): void {
+    this.#tracked.set(pool.id, { pool, memory, told: { what: '', at: 0 }, refusedLook: 0 });
   }
 
   #share(plans: readonly Plan[]): ReadonlyMap<string, number> {
@@ -235,7 +242,7 @@ class Loop implements Director {
       await Promise.all(
         group.map(async ({ tracked, replicas, what }) => {
           try {
-            await this.#fleet.apply(tracked.pool, replicas);
+            await this.#fleet.apply(withoutScaling(tracked.pool), replicas);
             tracked.told = { what, at: this.#now() };
           } catch (error) {
             errors.push(error);
@@ -259,6 +266,8 @@ class Loop implements Director {
       instances: [...instances],
       breaker: open ? { until, message: last.message, setupLogs: last.setupLogs } : null,
       setupSeconds: [...memory.setupSeconds],
+      boots: [...memory.boots],
+      phaseSince: Object.fromEntries(memory.booting.map(({ id, since }) => [id, since])),
     };
     this.#reports.update(state, decision.action);
   }
@@ -292,6 +301,17 @@ class Loop implements Director {
     const waitMs = Math.max(0, Math.min(...moments, this.#now() + longestReviewMs) - this.#now());
     this.#reviewTimer = setTimeout(() => this.#looks.request(), waitMs);
   }
+}
+
+/** What the director before this one knew of how long starts take. */
+function memoryOf({ history }: PoolDemand): ScalingMemory {
+  if (!history) return emptyMemory;
+  return { ...emptyMemory, setupSeconds: history.setupSeconds, boots: history.boots ?? [] };
+}
+
+/** The pool as fleets know it: how many instances it has is not their concern. */
+function withoutScaling({ scaling: _scaling, ...pool }: Pool): Pool {
+  return pool;
 }
 
 function isLive(instance: Instance): boolean {

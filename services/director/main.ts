@@ -14,6 +14,7 @@ import { startRunner } from '../runner/app.ts';
 import { openFileReceiver } from '../runner/file-receiver.ts';
 import { startDirector } from './app.ts';
 import { type DirectorEnv, parseDirectorEnv } from './env.ts';
+import { createPolicies } from './policy.ts';
 import { RunnerReports } from './runner-reports.ts';
 
 /** What a director decides about, and how it speaks to the control plane. */
@@ -51,7 +52,11 @@ async function main(): Promise<void> {
     protocol: ground.protocol,
     fleet: ground.fleet,
     reports: ground.reports,
-    policy: () => ({ ...defaultPolicy, max: env.MIMEO_MAX_INSTANCES, idleSeconds: env.MIMEO_IDLE_SECONDS }),
+    policy: createPolicies({
+      ...defaultPolicy,
+      max: env.MIMEO_MAX_INSTANCES,
+      idleSeconds: env.MIMEO_IDLE_SECONDS,
+    }),
     logger,
   });
   end = async () => {

@@ -23,6 +23,7 @@ import { Models } from '../data/models.ts';
 import { Pools } from '../data/pools.ts';
 import { WebhookSecrets } from '../data/webhook-secrets.ts';
 import { startDirector } from '../director/app.ts';
+import { createPolicies } from '../director/policy.ts';
 import { createMetering } from '../metering/app.ts';
 import { createMemoryChannel } from '../ports/channel/memory.ts';
 import { createProcessFleet } from '../ports/fleet/processes.ts';
@@ -214,7 +215,11 @@ async function compose(
   const director = startDirector({
     protocol: api.dispatch.protocolFor({ role: 'director' }),
     fleet,
-    policy: () => ({ ...defaultPolicy, max: env.MIMEO_MAX_INSTANCES, idleSeconds: env.MIMEO_IDLE_SECONDS }),
+    policy: createPolicies({
+      ...defaultPolicy,
+      max: env.MIMEO_MAX_INSTANCES,
+      idleSeconds: env.MIMEO_IDLE_SECONDS,
+    }),
     logger,
   });
   closers.push(

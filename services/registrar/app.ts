@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { HardwareCatalogue } from '../core/hardware.ts';
 import { nameSchema } from '../core/model.ts';
 import type { Version } from '../core/version.ts';
 import { Accounts } from '../data/accounts.ts';
@@ -15,8 +16,10 @@ import {
 } from './image.ts';
 import type { Registry } from './registry.ts';
 
-/** What a model that is made by its first push runs on, unless its owner makes it before. */
+/** What a model that is made by its first push runs on, unless its owner makes it before; or the first that holds it. */
 const firstHardware = { cpu: 'cpu', gpu: 'gpu-t4' } as const;
+
+const catalogue = new HardwareCatalogue();
 
 /** An image, or an index of several, that a registry has taken. */
 export interface PushedImage {
@@ -135,7 +138,12 @@ export class ImageRegistrar {
   /** An account's push makes its model, as `cog push` by hand has nothing else that would. */
   async #ensureModel(of: { readonly owner: string; readonly name: string }, image: CogImage): Promise<void> {
     const { owner, name } = of;
-    if (await this.#models.get(`${owner}/${name}`)) return;
+    const there = await this.#models.get(`${owner}/${name}`);
+    const hardware = there?.hardware ?? hardwareFor(image);
+    const tooSmall = catalogue.whyTooSmall(hardware, image.gpuMemoryGb);
+    if (tooSmall !== undefined)
+      throw new ImageRefusal(`${owner}/${name} runs on ${hardware}, which cannot hold it. ${tooSmall}`);
+    if (there) return;
     if (!(await this.#accounts.get(owner)))
       throw new ImageRefusal(`There is no account ${owner}. Push to a repository of your own account.`);
     const model = {
@@ -143,7 +151,7 @@ export class ImageRegistrar {
       name,
       account: owner,
       visibility: 'private',
-      hardware: image.wantsGpu ? firstHardware.gpu : firstHardware.cpu,
+      hardware,
       description: null,
       githubUrl: null,
       paperUrl: null,
@@ -176,4 +184,11 @@ function otherPlatforms(platforms: readonly string[]): ImageRefusal {
     `It is for ${known.join(', ') || 'another platform'} and models run on ${ourPlatform}. ` +
       `Build it with cog push, or with docker build --platform ${ourPlatform}.`,
   );
+}
+
+/** The one that it is likely to want, or else the first of the catalogue that holds it. */
+function hardwareFor({ wantsGpu, gpuMemoryGb }: CogImage): string {
+  const likely = wantsGpu ? firstHardware.gpu : firstHardware.cpu;
+  if (gpuMemoryGb === undefined || catalogue.whyTooSmall(likely, gpuMemoryGb) === undefined) return likely;
+  return catalogue.holding(gpuMemoryGb)[0]?.sku ?? likely;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { compileInput } from '../core/input.ts';
 import { TimeLimitError, withTimeLimit } from '../core/time-limit.ts';
-import { outputStreams, type Version } from '../core/version.ts';
+import { gpuMemoryGbSchema, gpuMemoryLabel, outputStreams, type Version } from '../core/version.ts';
 
 /** ECR takes no larger manifest. */
 export const maxManifestBytes = 4 * 1024 * 1024;
@@ -122,7 +122,8 @@ export function readConfig(bytes: Uint8Array): {
 }
 
 /** What Cog wrote on an image when it built it. */
-export interface CogImage extends Pick<Version, 'cogVersion' | 'openapiSchema' | 'concurrency' | 'streams'> {
+export interface CogImage
+  extends Pick<Version, 'cogVersion' | 'openapiSchema' | 'concurrency' | 'streams' | 'gpuMemoryGb'> {
   /** `build.gpu` of its cog.yaml. */
   readonly wantsGpu: boolean;
 }
@@ -140,7 +141,7 @@ const labelNames = {
 } as const;
 
 /**
- * Reads Cog's labels.
+ * Reads Cog's labels, and ours.
  * @throws ImageRefusal where they are missing, cannot be read, are too large, or no input can be checked against them
  */
 export function readCogLabels(labels: Readonly<Record<string, string>>): CogImage {
@@ -168,7 +169,20 @@ export function readCogLabels(labels: Readonly<Record<string, string>>): CogImag
     concurrency: config.data.concurrency?.max ?? 1,
     streams: outputStreams(openapiSchema),
     wantsGpu: config.data.build?.gpu ?? false,
+    ...readGpuMemory(labels),
   };
+}
+
+function readGpuMemory(labels: Readonly<Record<string, string>>): Pick<CogImage, 'gpuMemoryGb'> {
+  if (!Object.hasOwn(labels, gpuMemoryLabel)) return {};
+  const text = labels[gpuMemoryLabel] ?? '';
+  const gpuMemoryGb = /^\d{1,6}(\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN;
+  if (!gpuMemoryGbSchema.safeParse(gpuMemoryGb).success) {
+    throw new ImageRefusal(
+      `Its label ${gpuMemoryLabel} is ${JSON.stringify(text.slice(0, 100))}; write gigabytes, such as 24.`,
+    );
+  }
+  return { gpuMemoryGb };
 }
 
 const documentSchema = z.record(z.string(), z.json()).and(

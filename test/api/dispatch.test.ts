@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Dispatch } from '../../services/api/dispatch.ts';
+import { ScaledPools } from '../../services/api/scaled-pools.ts';
 import { sharedPoolId } from '../../services/core/pool.ts';
 import { InstanceRecords } from '../../services/data/instance-records.ts';
 import { InstanceReports } from '../../services/data/instance-reports.ts';
+import { ModelScaling } from '../../services/data/model-scaling.ts';
 import { jobTopic } from '../../services/data/progress.ts';
 import type { Assignment, RunnerEvent } from '../../services/ports/fleet-protocol/port.ts';
 import { openApi, type TestApi } from '../support/api.ts';
@@ -21,8 +23,20 @@ function anotherDispatch(demandSpacingMs?: number): Dispatch {
   const { flow, pools, table, queue, channel, objects, clock } = test;
   const reports = new InstanceReports(table);
   const records = new InstanceRecords(table);
+  const scaled = new ScaledPools({ models: test.models, scaling: new ModelScaling(table) });
   const now = () => clock.now;
-  return new Dispatch({ flow, pools, reports, records, queue, channel, objects, now, demandSpacingMs });
+  return new Dispatch({
+    flow,
+    pools,
+    reports,
+    records,
+    scaled,
+    queue,
+    channel,
+    objects,
+    now,
+    demandSpacingMs,
+  });
 }
 
 const create = async () => test.call('POST', '/v1/models/local/echo/predictions', { input: { text: 'x' } });

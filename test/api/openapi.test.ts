@@ -86,6 +86,11 @@ describe('the OpenAPI document', () => {
     const versions = '/v1/models/{owner}/{name}/versions';
     await answered(versions, 'GET', '/v1/models/local/open/versions');
     await answered(`${versions}/{id}`, 'GET', `/v1/models/local/open/versions/${'a'.repeat(64)}`);
+    const [settings, warm] = ['/v1/models/{owner}/{name}', '/v1/models/{owner}/{name}/warm'];
+    const window = { start: '0 8 * * *', end: '0 9 * * *', timezone: 'Europe/Berlin', min: 2 };
+    await answered(settings, 'PATCH', '/v1/models/local/open', { scaling: { min: 1, schedule: [window] } });
+    await answered(settings, 'GET', '/v1/models/local/open');
+    await answered(warm, 'POST', '/v1/models/local/open/warm', {});
     for (const path of [
       '/v1/hardware',
       '/v1/account',
@@ -109,6 +114,9 @@ describe('the OpenAPI document', () => {
     await answered('/v1/models/{owner}/{name}', 'GET', '/v1/models/local/nothing');
     await answered('/v1/streams/{id}', 'GET', '/v1/streams/x');
     await answered('/v1/streams/{id}', 'GET', '/v1/streams/x?expires=1&signature=x');
+    const warm = '/v1/models/{owner}/{name}/warm';
+    await answered(warm, 'POST', '/v1/models/local/open/warm', { instances: 0 });
+    await answered(warm, 'POST', '/v1/models/local/nothing/warm', {});
     const versions = '/v1/models/{owner}/{name}/versions';
     const gzip = { 'content-type': 'application/gzip' };
     await answered(versions, 'POST', '/v1/models/local/open/versions', undefined, gzip);

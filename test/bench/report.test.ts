@@ -34,6 +34,8 @@ const atLimits: Measured = {
     bareMs: { median: 300, least: 290, most: 310 },
     mimeoMs: { median: 400, least: 380, most: 420 },
     addedMs: 100,
+    wakeMs: { median: 12, least: 9, most: 20 },
+    handOverMs: { median: 3, least: 2, most: 4 },
   },
 };
 
@@ -100,6 +102,7 @@ describe('the report', () => {
     const only: Measured = { load: [], streams: [], cold: atLimits.cold };
     const text = formatReport(setting, only, judge(only));
     expect(text).toContain('Cold start from zero');
+    expect(text).toMatch(/prediction to process, ms +– +12 \(9 – 20\)/);
     expect(text).not.toContain('client');
   });
 });

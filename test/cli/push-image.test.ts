@@ -81,6 +81,26 @@ test('builds and pushes with Cog and the account’s own login, and waits for th
   expect(ended.stderr + ended.stdout).not.toContain('the password');
 });
 
+test('--gpu-memory becomes a label of the image', async () => {
+  const made = await programs({ docker: '[ "$1" != build ] || /bin/cat >&2' });
+  const server = await startServer({
+    ...imageServer,
+    'GET /models/ada/echo/pushes': becomes(made, { status: 'registered', version: versionId }),
+  });
+
+  const words = ['push', await cogFolder(), 'ada/echo', '--gpu-memory', '24'];
+  const ended = await mimeo(words, { env: env(server, made) });
+
+  expect(ended.code, ended.stderr).toBe(0);
+  const [, , , build, label, push] = await made.calls();
+  const image = /^cog\[build\]\[--tag\]\[(.*)\]$/.exec(build ?? '')?.[1];
+  expect(label).toBe(
+    `docker[build][--platform][linux/amd64][--label][dev.mimeo.gpu-memory-gb=24][--tag][${image}][-]`,
+  );
+  expect(push).toBe(`docker[push][${image}]`);
+  expect(ended.stderr).toContain(`FROM ${image}\n`);
+});
+
 test('an image that was a version before is told apart', async () => {
   const made = await programs();
   const server = await startServer({

@@ -99,6 +99,31 @@ test('--json prints the version on stdout and nothing else', async () => {
   expect(server.bodies('POST /models')).toMatchObject([{ visibility: 'private', hardware: 'cpu' }]);
 });
 
+test('--gpu-memory is told to the server, and a new model gets the first hardware that holds it', async () => {
+  const server = await startServer({
+    'GET /registry': registry,
+    'GET /hardware': (_request, response) =>
+      answer(response, 200, [
+        { sku: 'cpu', gpu: null },
+        { sku: 'gpu-t4', gpu: { count: 1, memory_gb: 16 } },
+        { sku: 'gpu-t4-2x', gpu: { count: 2, memory_gb: 16 } },
+      ]),
+    'POST /models': (_request, response) => answer(response, 201, { owner: 'ada', name: 'echo' }),
+    'POST /models/ada/echo/versions?gpu_memory_gb=24': lines(made),
+  });
+
+  const push = async (gigabytes: string) =>
+    mimeo(['push', await cogFolder(), 'ada/echo', '--gpu-memory', gigabytes], { env: envOf(server) });
+
+  expect(await push('24')).toMatchObject({ code: 0 });
+  expect(server.bodies('POST /models')).toMatchObject([{ hardware: 'gpu-t4-2x' }]);
+  expect(await push('48')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('no hardware with 48 GB'),
+  });
+  expect(await push('a lot')).toMatchObject({ code: 2, stderr: expect.stringContaining('not "a lot"') });
+});
+
 test('progress is shown while the server works, and Ctrl-C ends the push', async () => {
   const folder = await cogFolder();
   const closed = Promise.withResolvers<void>();

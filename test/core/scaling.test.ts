@@ -278,6 +278,7 @@ describe('always', () => {
       { failures: 3, openings: 1, until: now, last: null },
     ),
     setupSeconds: seconds,
+    boots: fc.constant([]),
     booting: fc.constant([]),
     counted: fc.constant([]),
   });

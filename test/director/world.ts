@@ -5,6 +5,7 @@ import type {
   Demand,
   DemandRequest,
   DirectorProtocol,
+  PoolDemand,
   RefuseRequest,
 } from '../../services/ports/fleet-protocol/port.ts';
 
@@ -23,7 +24,7 @@ export function aPool(model: string, concurrency = 1): Pool {
 type Mutable<T> = { -readonly [name in keyof T]: T[name] };
 
 interface Line {
-  readonly pool: Pool;
+  pool: Pool;
   /** When each waiting job came, epoch ms. */
   queue: number[];
   readonly runSeconds: number[];
@@ -41,6 +42,8 @@ export class World implements DirectorProtocol, Fleet {
   refuseMs = 0;
   /** How long a pool without jobs is still told of. */
   activeMs = Number.POSITIVE_INFINITY;
+  /** What the control plane knows of starts before, of each pool. */
+  history: PoolDemand['history'];
   /** Whether setups fail. */
   broken = false;
   /** Thrown by `demand`, `observe` or `apply` while set. */
@@ -63,6 +66,19 @@ export class World implements DirectorProtocol, Fleet {
 
   constructor(capacity = 4) {
     this.capacity = capacity;
+  }
+
+  /** Has a pool in the demand, though it has no jobs, or as its owner wants it now. */
+  tellOf(pool: Pool): void {
+    const line = this.#line(pool);
+    line.pool = pool;
+    this.wake();
+  }
+
+  /** Has a pool in the demand no more. */
+  forget(pool: Pool): void {
+    this.#lines.delete(pool.id);
+    this.wake();
   }
 
   /** Puts jobs into a pool's queue. */
@@ -105,6 +121,7 @@ export class World implements DirectorProtocol, Fleet {
         running: this.instancesOf(pool).reduce((sum, { running }) => sum + running, 0),
         oldestQueuedAt: queue[0] ?? null,
         runSeconds: runSeconds.slice(-20),
+        history: this.history,
       })),
     };
   }

@@ -263,6 +263,11 @@ describe('an image that cannot be one is refused with a reason that its owner fi
       'Its description has more than 4194304 bytes',
     ],
     [
+      'a need of GPU memory that is no number',
+      () => registry.putImage(repository, { labels: { ...labels, 'dev.mimeo.gpu-memory-gb': '24GB' } }),
+      'Its label dev.mimeo.gpu-memory-gb is "24GB"; write gigabytes, such as 24.',
+    ],
+    [
       'a manifest of version 1',
       () =>
         registry.putManifest(repository, {
@@ -290,6 +295,29 @@ describe('an image that cannot be one is refused with a reason that its owner fi
       reason: expect.stringContaining('no account nobody'),
     });
     expect(await models.get('nobody/echo')).toBeUndefined();
+  });
+});
+
+describe('an image that states the GPU memory it needs', () => {
+  const needing = (gigabytes: string) =>
+    registry.putImage(repository, { labels: { ...labels, 'dev.mimeo.gpu-memory-gb': gigabytes } });
+
+  it('becomes a version that says so, of a model on the first hardware that holds it', async () => {
+    const outcome = await push(needing('40'));
+
+    expect(outcome).toMatchObject({ outcome: 'registered' });
+    const model = await models.get('ada/echo');
+    expect(model?.hardware).toBe('gpu-a40-small');
+    expect((await models.getVersion('ada/echo', model?.latestVersion ?? ''))?.gpuMemoryGb).toBe(40);
+  });
+
+  it('is refused where the model’s hardware cannot hold it', async () => {
+    await push(registry.putImage(repository, { labels }));
+
+    expect(await push(needing('24'))).toMatchObject({
+      outcome: 'refused',
+      reason: expect.stringMatching(/^ada\/echo runs on gpu-t4, which cannot hold it\. It needs 24 GB/),
+    });
   });
 });
 

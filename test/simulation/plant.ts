@@ -3,11 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Dispatch } from '../../services/api/dispatch.ts';
+import { ScaledPools } from '../../services/api/scaled-pools.ts';
 import type { Pool } from '../../services/core/pool.ts';
 import { InstanceRecords } from '../../services/data/instance-records.ts';
 import { InstanceReports } from '../../services/data/instance-reports.ts';
 import { JobFlow } from '../../services/data/job-flow.ts';
 import { isEndedJob, Jobs } from '../../services/data/jobs.ts';
+import { ModelScaling } from '../../services/data/model-scaling.ts';
+import { Models } from '../../services/data/models.ts';
 import { Pools } from '../../services/data/pools.ts';
 import { createMetering } from '../../services/metering/app.ts';
 import { createMemoryChannel } from '../../services/ports/channel/memory.ts';
@@ -76,15 +79,10 @@ export async function openPlant(folder: string, clock: { now: number }, faults: 
   const parts = { queue: faultyQueue(queue, faults), channel: faultyChannel(channel, faults) };
   const flow = new JobFlow({ jobs: new Jobs(unreliable, objects), ...parts });
   const pools = new Pools(table);
-  const dispatch = new Dispatch({
-    flow,
-    pools,
-    reports: new InstanceReports(table),
-    records: new InstanceRecords(table),
-    ...parts,
-    objects,
-    now,
-  });
+  const scaled = new ScaledPools({ models: new Models(table), scaling: new ModelScaling(table) });
+  const reports = new InstanceReports(table);
+  const records = new InstanceRecords(table);
+  const dispatch = new Dispatch({ flow, pools, reports, records, scaled, ...parts, objects, now });
   await dispatch.start();
   // By a chance of its own: it works when timers let it, which no seed repeats.
   const meteringFaults: Faults = {

@@ -1,10 +1,14 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { ProblemError } from '../../core/errors.ts';
+import type { HardwareCatalogue } from '../../core/hardware.ts';
 import type { Model } from '../../core/model.ts';
 import { sharedPoolId } from '../../core/pool.ts';
 import type { Examples } from '../../data/examples.ts';
 import type { JobFlow } from '../../data/job-flow.ts';
+import type { ModelScaling } from '../../data/model-scaling.ts';
 import type { ModelChanges, Models } from '../../data/models.ts';
+import { scalingTopic } from '../../data/progress.ts';
+import type { Channel } from '../../ports/channel/port.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { jsonBody, jsonResponse, problems, readBody } from '../openapi.ts';
@@ -18,15 +22,18 @@ const modelParams = z.object({ owner: z.string(), name: z.string() });
 interface Parts {
   readonly models: Models;
   readonly examples: Examples;
+  readonly scaling: ModelScaling;
   readonly catalogue: Catalogue;
+  readonly hardware: HardwareCatalogue;
   readonly flow: JobFlow;
+  readonly channel: Channel;
   readonly body: (model: Model) => Promise<ModelBody>;
   readonly now: () => number;
 }
 
 /** What the owner of a model may change about it, and its readme. */
 export function modelSettingsRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
-  const { models, examples, catalogue, body } = parts;
+  const { models, examples, scaling, catalogue, channel, body } = parts;
 
   app.openAPIRegistry.registerPath(
     createRoute({
@@ -43,12 +50,17 @@ export function modelSettingsRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): voi
   // A body that is missing would be let through to a checked handler as an empty one.
   app.patch('/v1/models/:owner/:name', async (context) => {
     const name = fullName(context.req.param());
-    await catalogue.owned(name, context.get('caller').account);
+    const model = await catalogue.owned(name, context.get('caller').account);
     const update = await readBody(context, modelUpdateSchema);
+    if (update.hardware !== undefined) await requireFit(parts, model, update.hardware);
     const changed = await models.update(name, changesOf(update));
+    catalogue.forgetModel(name);
     if (!changed) throw new ProblemError('not_found', `There is no model ${name}.`);
     if (update.readme !== undefined) await models.setReadme(name, update.readme);
-    return context.json(await body(changed), 200);
+    if (update.scaling !== undefined) await scaling.set(name, update.scaling);
+    if (update.scaling !== undefined || update.hardware !== undefined) await channel.ring(scalingTopic);
+    const settings = (await scaling.settings(name)) ?? null;
+    return context.json({ ...(await body(changed)), scaling: settings }, 200);
   });
 
   app.openapi(
@@ -128,14 +140,27 @@ function fullName({ owner, name }: { readonly owner: string; readonly name: stri
 
 /** Only what was given: what was left out stays. */
 function changesOf(update: z.infer<typeof modelUpdateSchema>): ModelChanges {
-  const { description, github_url, paper_url, license_url, weights_url } = update;
+  const { description, github_url, paper_url, license_url, weights_url, hardware } = update;
   return {
     ...(description === undefined ? {} : { description }),
     ...(github_url === undefined ? {} : { githubUrl: github_url }),
     ...(paper_url === undefined ? {} : { paperUrl: paper_url }),
     ...(license_url === undefined ? {} : { licenseUrl: license_url }),
     ...(weights_url === undefined ? {} : { weightsUrl: weights_url }),
+    ...(hardware === undefined ? {} : { hardware }),
   };
+}
+
+/** @throws ProblemError `invalid_body` where the hardware is not offered, or cannot hold the latest version */
+async function requireFit({ models, hardware }: Parts, model: Model, sku: string): Promise<void> {
+  hardware.require(sku);
+  const name = `${model.owner}/${model.name}`;
+  const latest =
+    model.latestVersion === null ? undefined : await models.getVersion(name, model.latestVersion);
+  const tooSmall = hardware.whyTooSmall(sku, latest?.gpuMemoryGb);
+  if (tooSmall === undefined) return;
+  const detail = `${sku} cannot hold version ${latest?.id} of ${name}. ${tooSmall}`;
+  throw new ProblemError('invalid_body', `- hardware: ${detail}`);
 }
 
 /** Others may build on what is public. */
@@ -158,8 +183,15 @@ async function removeExamples(examples: Examples, model: string): Promise<void> 
 }
 
 /** What already runs goes on to its end. */
-async function endWaiting({ flow, now }: Parts, model: Model, version: string): Promise<void> {
-  const pool = sharedPoolId({ model: `${model.owner}/${model.name}`, version, hardware: model.hardware });
+async function endWaiting(parts: Parts, model: Model, version: string): Promise<void> {
+  const name = `${model.owner}/${model.name}`;
+  // The model may have run on other hardware when they were created.
+  const skus = new Set([model.hardware, ...parts.hardware.all.map(({ sku }) => sku)]);
+  const pools = [...skus].map((hardware) => sharedPoolId({ model: name, version, hardware }));
+  await Promise.all(pools.map(async (pool) => endWaitingOf(parts, pool, version)));
+}
+
+async function endWaitingOf({ flow, now }: Parts, pool: string, version: string): Promise<void> {
   const message = `Version ${version} was deleted before the prediction began.`;
   for await (const waiting of flow.jobs.unfinishedPages(pool, 'queued', batch)) {
     for (const { id } of waiting) {

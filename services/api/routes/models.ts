@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { ProblemError } from '../../core/errors.ts';
 import type { HardwareCatalogue } from '../../core/hardware.ts';
 import type { Model } from '../../core/model.ts';
+import type { ModelScaling } from '../../data/model-scaling.ts';
 import type { Models } from '../../data/models.ts';
 import { ConflictError } from '../../ports/table/port.ts';
 import type { ApiEnv } from '../auth.ts';
@@ -24,6 +25,7 @@ const modelParams = z.object({ owner: z.string(), name: z.string() });
 
 interface Parts {
   readonly models: Models;
+  readonly scaling: ModelScaling;
   readonly catalogue: Catalogue;
   readonly body: (model: Model) => Promise<ModelBody>;
   readonly hardware: HardwareCatalogue;
@@ -33,7 +35,7 @@ interface Parts {
 
 /** Create, read and list models, and read their versions. */
 export function modelRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
-  const { models, catalogue, publicUrl, body } = parts;
+  const { models, scaling, catalogue, publicUrl, body } = parts;
 
   app.openapi(
     createRoute({
@@ -96,10 +98,12 @@ export function modelRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
     }),
     async (context) => {
       const { owner, name } = context.req.valid('param');
-      return context.json(
-        await body(await catalogue.model(`${owner}/${name}`, context.get('caller').account)),
-        200,
-      );
+      const { account } = context.get('caller');
+      const model = await catalogue.model(`${owner}/${name}`, account);
+      const shown = await body(model);
+      if (model.account !== account) return context.json(shown, 200);
+      const settings = (await scaling.settings(`${owner}/${name}`)) ?? null;
+      return context.json({ ...shown, scaling: settings }, 200);
     },
   );
 
@@ -150,13 +154,7 @@ function newModel(request: z.infer<typeof modelRequestSchema>, account: string, 
       `Your account is ${account}; it cannot create models of ${request.owner}.`,
     );
   }
-  if (!parts.hardware.find(request.hardware)) {
-    const skus = parts.hardware.all.map(({ sku }) => sku).join(', ');
-    throw new ProblemError(
-      'invalid_body',
-      `- hardware: ${request.hardware} is not offered here; choose one of ${skus}`,
-    );
-  }
+  parts.hardware.require(request.hardware);
   return {
     owner: request.owner,
     name: request.name,

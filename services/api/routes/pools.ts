@@ -82,7 +82,7 @@ export function poolRoutes(app: OpenAPIHono<ApiEnv>, { pools, jobs, publicUrl, n
       responses: {
         200: jsonResponse(
           pageOf(poolBodySchema),
-          "Pools of the account's models that had a prediction in the last day, the latest first",
+          "Pools of the account's models that had a prediction, or were kept ready, in the last day, the latest first",
         ),
         ...problems(400, 401),
       },
@@ -126,7 +126,7 @@ export function poolRoutes(app: OpenAPIHono<ApiEnv>, { pools, jobs, publicUrl, n
       const page = await pools.listActive(account, now(), { limit: pageSize, cursor }, isOfModel);
       const ofModel = page.items;
       if (ofModel.length === 0 && cursor === undefined && page.next === undefined) {
-        const detail = `No model ${model} of yours had a prediction in the last day, so nothing was set up.`;
+        const detail = `No model ${model} of yours had a prediction or was kept ready in the last day, so nothing was set up.`;
         throw new ProblemError('not_found', detail);
       }
       const states = await Promise.all(ofModel.map(async (pool) => pools.state(pool.id)));

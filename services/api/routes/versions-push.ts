@@ -4,12 +4,13 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { stream } from 'hono/streaming';
 import type { Logger } from 'pino';
 import { ProblemError } from '../../core/errors.ts';
-import { type BuiltVersion, outputStreams, type Version } from '../../core/version.ts';
+import type { HardwareCatalogue } from '../../core/hardware.ts';
+import { type BuiltVersion, gpuMemoryGbSchema, outputStreams, type Version } from '../../core/version.ts';
 import type { Models } from '../../data/models.ts';
 import type { ApiEnv } from '../auth.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { jsonResponse, problems } from '../openapi.ts';
-import { asProblem } from '../problems.ts';
+import { asProblem, handleInvalid } from '../problems.ts';
 import { versionBody } from '../views.ts';
 
 /** Builds versions from the source of Cog models. */
@@ -28,12 +29,28 @@ interface Parts {
   readonly maxSourceBytes: number;
   readonly models: Models;
   readonly catalogue: Catalogue;
+  readonly hardware: HardwareCatalogue;
   readonly now: () => number;
   readonly logger: Logger;
 }
 
 /** How a silent build keeps its connection alive. */
 const keepAliveMs = 15_000;
+
+const pushQuery = z.object({
+  gpu_memory_gb: z
+    .string()
+    .regex(/^\d{1,6}(\.\d{1,6})?$/, { error: 'must be a number of gigabytes, such as 24', abort: true })
+    .transform(Number)
+    .pipe(gpuMemoryGbSchema)
+    .optional()
+    .openapi({
+      type: 'number',
+      exclusiveMinimum: 0,
+      example: 24,
+      description: "GPU memory that one instance needs, GB; refused where the model's hardware has less",
+    }),
+});
 
 const registrySchema = z
   .object({ accepts: z.enum(['source', 'image']), max_source_bytes: z.int() })
@@ -62,6 +79,7 @@ export function versionPushRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void 
         '`{type: "problem", problem}`.',
       request: {
         params: z.object({ owner: z.string(), name: z.string() }),
+        query: pushQuery,
         body: {
           content: { 'application/gzip': { schema: z.string().openapi({ format: 'binary' }) } },
           required: true,
@@ -72,7 +90,7 @@ export function versionPushRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void 
           content: { 'application/x-ndjson': { schema: z.string() } },
           description: 'The steps of the build',
         },
-        ...problems(400, 401, 403, 404, 415),
+        ...problems(400, 401, 403, 404, 415, 422),
       },
     }),
   );
@@ -82,6 +100,12 @@ export function versionPushRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void 
     const model = await parts.catalogue.model(`${owner}/${name}`, account);
     if (model.account !== account)
       throw new ProblemError('forbidden', `Only ${model.account} may push to ${owner}/${name}.`);
+    const gpuMemoryGb = readGpuMemory(context.req.query());
+    const tooSmall = parts.hardware.whyTooSmall(model.hardware, gpuMemoryGb);
+    if (tooSmall !== undefined) {
+      const detail = `${owner}/${name} runs on ${model.hardware}, which cannot hold this version. ${tooSmall}`;
+      throw new ProblemError('invalid_body', `- gpu_memory_gb: ${detail}`);
+    }
     const archive = sourceOf(context.req.raw);
     context.header('content-type', 'application/x-ndjson');
     return stream(context, async (lines) => {
@@ -90,13 +114,10 @@ export function versionPushRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void 
       const abort = new AbortController();
       lines.onAbort(() => abort.abort());
       try {
-        const { version, created, warnings } = await push(
-          parts,
-          `${owner}/${name}`,
-          archive,
-          say,
-          abort.signal,
-        );
+        const { version, created, warnings } = await push(parts, `${owner}/${name}`, archive, say, {
+          gpuMemoryGb,
+          signal: abort.signal,
+        });
         for (const message of warnings) say({ type: 'warning', message });
         await lines.write(`${JSON.stringify({ type: 'version', created, version: versionBody(version) })}\n`);
       } catch (error) {
@@ -119,7 +140,7 @@ export async function push(
   model: string,
   archive: Readable,
   say: (line: { type: 'progress'; message: string }) => void,
-  signal?: AbortSignal,
+  { gpuMemoryGb, signal }: { readonly gpuMemoryGb?: number | undefined; readonly signal?: AbortSignal } = {},
 ): Promise<{ version: Version; created: boolean; warnings: readonly string[] }> {
   const built = await parts.builder.build(archive, {
     onProgress: (message) => say({ type: 'progress', message }),
@@ -131,6 +152,7 @@ export async function push(
     model,
     createdAt: parts.now(),
     streams: outputStreams(content.openapiSchema),
+    ...(gpuMemoryGb !== undefined && { gpuMemoryGb }),
   };
   const created = await parts.models.addVersion(fresh);
   // As it is stored: with what it breaks, or as it was before.
@@ -139,7 +161,21 @@ export async function push(
   // A readme that was written by hand since the same folder was pushed stays.
   if (readme && (created || (await parts.models.readme(model)) === undefined))
     await parts.models.setReadme(model, readme);
-  return { version, created, warnings };
+  const restated = gpuMemoryGb !== undefined && gpuMemoryGb !== version.gpuMemoryGb;
+  return { version, created, warnings: restated ? [...warnings, keepsNeed(version)] : warnings };
+}
+
+/** What a version says of itself is never changed. */
+function keepsNeed({ gpuMemoryGb }: Version): string {
+  const said =
+    gpuMemoryGb === undefined ? 'not to say what GPU memory it needs' : `to need ${gpuMemoryGb} GB`;
+  return `this version was pushed before, ${said}, and stays so; change the folder to make a new version`;
+}
+
+function readGpuMemory(query: Record<string, string>): number | undefined {
+  const result = pushQuery.safeParse(query);
+  if (!result.success) handleInvalid({ ...result, target: 'query' });
+  return result.data?.gpu_memory_gb;
 }
 
 function sourceOf(request: Request): Readable {

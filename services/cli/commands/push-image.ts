@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { gpuMemoryLabel } from '../../core/version.ts';
 import { type VersionAnswer, versionAnswer } from '../answers.ts';
 import type { Client } from '../client.ts';
 import { CliError, usageError } from '../failure.ts';
-import { cogPush, requireCog, requireDocker } from '../programs.ts';
+import { cogPush, pushLabelled, requireCog, requireDocker } from '../programs.ts';
 import { checkRepositoryName, logInToRegistry } from '../registry.ts';
 import { type Progress, say } from '../terminal.ts';
 
@@ -31,6 +32,8 @@ export interface CogFolder {
   readonly dir: string;
   readonly owner: string;
   readonly name: string;
+  /** GPU memory that one instance needs; undefined: the version says nothing of it. */
+  readonly gpuMemoryGb?: number | undefined;
 }
 
 /** What must hold before anything is made on the server. @throws CliError */
@@ -47,7 +50,7 @@ export async function pushImage(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<{ created: boolean; version: VersionAnswer }> {
-  const { dir, owner, name } = push;
+  const { dir, owner, name, gpuMemoryGb } = push;
   progress.update('logging in to the registry');
   const { prefix, createdAt } = await logInToRegistry(client, signal);
   if (!prefix.endsWith(`/${owner}`))
@@ -56,8 +59,14 @@ export async function pushImage(
   const tag = `push-${Date.now().toString(36)}-${randomBytes(4).toString('hex')}`;
   const image = `${prefix}/${name}:${tag}`;
   progress.stop();
-  say(`cog push ${image}`);
-  await cogPush(dir, image, signal);
+  if (gpuMemoryGb === undefined) {
+    say(`cog push ${image}`);
+    await cogPush(dir, image, signal);
+  } else {
+    const label = `${gpuMemoryLabel}=${gpuMemoryGb}`;
+    say(`cog build, docker build --label ${label} and docker push ${image}`);
+    await pushLabelled(dir, image, label, signal);
+  }
   progress.update('waiting for the image to become a version');
   const model = `/models/${owner}/${name}`;
   const pushed = await waitFor(client, `${model}/pushes`, tag, signal);

@@ -5,8 +5,10 @@ import { Readable } from 'node:stream';
 import { Command } from 'commander';
 import { Agent, fetch } from 'undici';
 import { ProblemError } from '../../core/errors.ts';
+import { gpuMemoryGbSchema } from '../../core/version.ts';
 import { type PackedFolder, packFolder } from '../../registrar/pack.ts';
 import {
+  hardwareAnswer,
   modelAnswer,
   type ProblemAnswer,
   type PushLine,
@@ -25,6 +27,7 @@ import { addServerOptions, connect, type ServerOptions } from './server-options.
 
 interface PushOptions extends ServerOptions {
   readonly hardware?: string;
+  readonly gpuMemory?: number;
   readonly public?: boolean;
   readonly json?: boolean;
 }
@@ -38,6 +41,11 @@ export function pushCommand(signal: AbortSignal): Command {
     .argument('<dir>', 'the folder with cog.yaml')
     .argument('<owner/name>', 'the model')
     .option('--hardware <sku>', 'what a new model runs on (default: cpu)')
+    .option(
+      '--gpu-memory <gb>',
+      'GPU memory that one instance needs; hardware with less is refused',
+      readGigabytes,
+    )
     .option('--public', 'let everybody on the server run a new model (default: only you)')
     .option('--json', 'print the version as JSON on stdout');
   return addServerOptions(command)
@@ -47,6 +55,7 @@ export function pushCommand(signal: AbortSignal): Command {
 Examples:
   $ npx mimeo push . local/my-model
   $ npx mimeo push my-model local/my-model --hardware gpu-t4 --public
+  $ npx mimeo push my-model local/my-model --gpu-memory 40
   $ npx mimeo push . local/my-model --json | jq -r .id`,
     )
     .action((dir: string, model: string, options: PushOptions) => push(dir, model, options, signal));
@@ -57,14 +66,15 @@ async function push(dir: string, model: string, options: PushOptions, signal: Ab
   await checkFolder(dir);
   const client = await connect(options);
   const registry = await readRegistry(client, signal);
-  const image = registry.accepts === 'image' ? { dir, owner, name } : undefined;
+  const folder = { dir, owner, name, gpuMemoryGb: options.gpuMemory };
+  const image = registry.accepts === 'image' ? folder : undefined;
   if (image) await checkImagePush(image, signal);
   const progress = new Progress(0);
   try {
     await ensureModel(client, owner, name, options, signal);
     const { created, version } = image
       ? await pushImage(client, image, progress, signal)
-      : await pushFolder(client, { dir, owner, name }, registry.max_source_bytes, progress, signal);
+      : await pushFolder(client, folder, registry.max_source_bytes, progress, signal);
     progress.stop();
     if (options.json) print(JSON.stringify(version, null, 2));
     tell(`${owner}/${name}`, version, created);
@@ -75,7 +85,7 @@ async function push(dir: string, model: string, options: PushOptions, signal: Ab
 
 async function pushFolder(
   client: Client,
-  { dir, owner, name }: CogFolder,
+  { dir, owner, name, gpuMemoryGb }: CogFolder,
   maxBytes: number | undefined,
   progress: Progress,
   signal: AbortSignal,
@@ -83,7 +93,8 @@ async function pushFolder(
   progress.update('packing the folder');
   const folder = await pack(dir, maxBytes);
   progress.update(`sending ${folder.files} files (${formatSize(folder.bytes)})`);
-  const lines = upload(client, `/models/${owner}/${name}/versions`, folder.stream, signal);
+  const query = gpuMemoryGb === undefined ? '' : `?gpu_memory_gb=${gpuMemoryGb}`;
+  const lines = upload(client, `/models/${owner}/${name}/versions${query}`, folder.stream, signal);
   return await readVersion(lines, progress);
 }
 
@@ -141,9 +152,29 @@ async function ensureModel(
     return;
   }
   const visibility = options.public ? 'public' : 'private';
-  const json = { owner, name, visibility, hardware: options.hardware ?? 'cpu' };
+  const hardware = options.hardware ?? (await hardwareFor(client, options.gpuMemory, signal));
+  const json = { owner, name, visibility, hardware };
   await client.call('POST', '/models', modelAnswer, { json, signal });
   say(`Created the ${visibility} model ${owner}/${name} on ${json.hardware}.`);
+}
+
+/** What a new model runs on where nobody says: the first that holds it. */
+async function hardwareFor(
+  client: Client,
+  gpuMemoryGb: number | undefined,
+  signal: AbortSignal,
+): Promise<string> {
+  if (gpuMemoryGb === undefined) return 'cpu';
+  const all = await client.call('GET', '/hardware', hardwareAnswer, { signal });
+  const holding = all.find(({ gpu }) => gpu && gpu.memory_gb * gpu.count >= gpuMemoryGb);
+  if (holding) return holding.sku;
+  throw usageError(`${client.server.url} has no hardware with ${gpuMemoryGb} GB of GPU memory.`);
+}
+
+function readGigabytes(text: string): number {
+  const checked = gpuMemoryGbSchema.safeParse(text.trim() === '' ? Number.NaN : Number(text));
+  if (checked.success) return checked.data;
+  throw usageError(`--gpu-memory takes gigabytes, such as 24, not "${text}".`);
 }
 
 /** Sends the packed folder and gives the lines of the answer as they come. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { failureSchema } from '../../core/job.ts';
 import { maxOutputFiles, outputFileSchema } from '../../core/output-files.ts';
-import { instanceSchema, poolSchema, type poolStateSchema } from '../../core/pool.ts';
+import { instanceSchema, poolSchema, poolStateSchema } from '../../core/pool.ts';
 
 /** Rises when a peer of the release before could not understand a message any more. */
 export const protocolVersion = 1;
@@ -160,6 +160,8 @@ export const demandRequestSchema = z.object({
   waitSeconds: z.number().min(0).max(maxPollSeconds),
   /** Epoch ms: reports of instances that were received since then are wanted. Absent: none is. */
   reportsAfter: z.number().nonnegative().optional(),
+  /** Of this run of the director: whoever says it is told of each pool's history once, and anew where it waits for nothing. */
+  director: z.string().min(1).max(100).optional(),
 });
 export type DemandRequest = z.infer<typeof demandRequestSchema>;
 
@@ -173,6 +175,8 @@ export const demandSchema = z.object({
       oldestQueuedAt: z.number().nullable(),
       /** Seconds that recent jobs ran, newest last. */
       runSeconds: z.array(z.number()),
+      /** What the pool's starts took, as a director said last; told to each director when it first hears of the pool. */
+      history: poolStateSchema.pick({ setupSeconds: true, boots: true }).optional(),
     }),
   ),
   /** Reports of instances where they were asked for, each instance's newest; some may come twice. */
