@@ -44,8 +44,11 @@ export interface RunnerOptions {
   readonly traces?: Traces | undefined;
   /** Whether the control plane may have it drain, which costs one long poll all the time. @default false */
   readonly takesOrders?: boolean;
-  /** Whether the server is started later, so that setup's time counts from its first answer. @default false */
-  readonly startsBeforeServer?: boolean;
+  /**
+   * Given where the server is started later, as by a machine that has to pull its image: how long its first answer may
+   * take. Setup's time counts from there.
+   */
+  readonly firstAnswerMs?: number | undefined;
 }
 
 /** Feeds one instance with jobs. */
@@ -177,7 +180,7 @@ class InstanceRunner implements Runner {
       timeoutMs: this.#options.setupTimeoutMs ?? 600_000,
       signal: this.#closing.signal,
       serverLog: this.#options.serverLog ?? (() => ''),
-      countsFromFirstAnswer: this.#options.startsBeforeServer ?? false,
+      firstAnswerMs: this.#options.firstAnswerMs,
       onLogs: (logs) => {
         if (logs === this.setupLogs) return;
         this.setupLogs = logs;

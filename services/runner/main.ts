@@ -10,6 +10,8 @@ import { openFileReceiver } from './file-receiver.ts';
 import { InstanceReporter } from './instance-reports.ts';
 import type { SentFiles } from './output-files.ts';
 
+/** How long an image may take to be pulled, and its server to answer, where both are started at once. */
+const firstAnswerMs = 3_600_000;
 /** How long the last report of an instance may take before the process ends. */
 const lastReportMs = 5000;
 /** How long a runner may take to report what a server's death has done. */
@@ -45,7 +47,7 @@ async function main(): Promise<void> {
     setupTimeoutMs: env.MIMEO_SETUP_TIMEOUT_SECONDS * 1000,
     cancelGraceMs: env.MIMEO_CANCEL_GRACE_SECONDS * 1000,
     takesOrders: env.MIMEO_REPORTS,
-    startsBeforeServer: env.MIMEO_REPORTS,
+    firstAnswerMs: env.MIMEO_REPORTS ? firstAnswerMs : undefined,
   });
   const reporter = env.MIMEO_REPORTS
     ? new InstanceReporter({

@@ -16,8 +16,8 @@ export interface SetupOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly serverLog: () => string;
-  /** Whether the time counts from the server's first answer: it may wait for its image until then. */
-  readonly countsFromFirstAnswer: boolean;
+  /** How long the server's first answer may take, where the time counts from that; undefined where it counts from now. */
+  readonly firstAnswerMs: number | undefined;
   /** What has been printed so far. */
   onLogs(logs: string): void;
 }
@@ -25,24 +25,23 @@ export interface SetupOptions {
 /** Most characters that are kept of what setup prints; its end tells more than its beginning. */
 const maxSetupLogChars = 64 * 1024;
 
-/** How long an image may take to come, and the server to give its first answer after that, before it is given up. */
-const firstAnswerMs = 3_600_000;
-
 /** How much later than the result of setup what it printed may be there. */
 export const lastLinesMs = 200;
 
 /** Waits until a Cog server can take jobs. Undefined where `signal` aborted first. */
 export async function awaitSetup(cog: CogClient, options: SetupOptions): Promise<SetupResult | undefined> {
-  const { timeoutMs, signal, serverLog } = options;
+  const { timeoutMs, signal, serverLog, firstAnswerMs } = options;
   let startedAt = performance.now();
-  let hasBegun = !options.countsFromFirstAnswer;
+  let limitMs = firstAnswerMs ?? timeoutMs;
+  let hasAnswered = false;
   let logs = '';
   while (!signal.aborted) {
     const health = await cog.health();
-    if (health && !hasBegun) {
-      hasBegun = true;
+    if (health && !hasAnswered && firstAnswerMs !== undefined) {
       startedAt = performance.now();
+      limitMs = timeoutMs;
     }
+    hasAnswered ||= health !== undefined;
     const elapsedMs = performance.now() - startedAt;
     if (health && health.setupLogs !== '') {
       logs = cap(withoutServerLines(health.setupLogs));
@@ -60,12 +59,12 @@ export async function awaitSetup(cog: CogClient, options: SetupOptions): Promise
     if (isReady && health.setupStatus !== 'starting' && (await prepare(cog, health))) {
       return { failure: null, setupLogs: logs };
     }
-    const limitMs = hasBegun ? timeoutMs : firstAnswerMs;
     if (elapsedMs > limitMs) {
       const seconds = Math.round(limitMs / 1000);
-      const message = hasBegun
-        ? `Setup took longer than ${seconds} s.`
-        : `The model's server gave no answer for ${seconds} s.`;
+      const message =
+        hasAnswered || firstAnswerMs === undefined
+          ? `Setup took longer than ${seconds} s.`
+          : `The model's server gave no answer for ${seconds} s.`;
       const printed = logs || setupLogs(serverLog());
       return { failure: { code: 'setup_timed_out', message }, setupLogs: cap(printed) };
     }

@@ -75,6 +75,34 @@ it('a director is told of demand at once after a pause, and not again before its
   expect(performance.now() - beganAt).toBeGreaterThan(290);
 });
 
+it('an order to drain and a report reach whom they are for through other processes', async () => {
+  const request = { instance: 'i', waitSeconds: 20 };
+  const other = anotherDispatch();
+  await other.start();
+  const director = other.protocolFor({ role: 'director' });
+  const [here, there] = [test.api.dispatch, other].map((one) => one.protocolFor({ role: 'runner', pool }));
+  await director.demand({ waitSeconds: 0 });
+
+  const hearing = director.demand({ waitSeconds: 20, reportsAfter: 0 });
+  await here?.reportInstance({
+    instance: 'i',
+    phase: 'ready',
+    readyAt: 1,
+    running: 0,
+    idleSince: 1,
+    failure: null,
+    broken: null,
+    setupLogs: '',
+  });
+  expect((await hearing).reports).toMatchObject([{ pool, instance: 'i', phase: 'ready' }]);
+
+  await director.drain({ pool, instance: 'i', graceSeconds: 30 });
+  expect(await here?.watch(request)).toEqual({ stop: [], drain: { graceSeconds: 30 } });
+  // A process that has not told of it yet does so, too: it changes nothing for who drains already.
+  expect(await there?.watch(request)).toEqual({ stop: [], drain: { graceSeconds: 30 } });
+  expect(await there?.watch({ ...request, waitSeconds: 0 })).toEqual({ stop: [] });
+});
+
 it('a job is leased also where its message cannot be removed', async () => {
   await create();
   const { receive } = test.queue;
