@@ -1,24 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { podName } from '../../services/core/kubernetes-names.ts';
 import { podOf } from '../../services/ports/fleet/pod-spec.ts';
-import { configOf, recordCapacity } from '../infra/components/capacity.ts';
 import { type KubernetesApi, type KubernetesObject, startKubernetesApi } from '../support/kubernetes-api.ts';
 import { podSettings, somePool } from './pod-world.ts';
+import { stackObjects } from './stack-objects.ts';
 
 let api: KubernetesApi;
 let objects: readonly KubernetesObject[];
 
-const first = ['Namespace', 'PriorityClass', 'ServiceAccount'];
-
 beforeAll(async () => {
-  const { resources } = await recordCapacity(configOf());
-  const made = resources
-    .filter(({ type }) => type.startsWith('kubernetes:'))
-    .map(({ inputs }) => inputs as unknown as KubernetesObject);
-  objects = [
-    ...first.flatMap((kind) => made.filter((object) => object.kind === kind)),
-    ...made.filter(({ kind }) => !first.includes(kind)),
-  ];
+  objects = await stackObjects();
   api = await startKubernetesApi();
 });
 afterAll(async () => api.stop());

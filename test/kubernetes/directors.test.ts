@@ -8,24 +8,18 @@ import { sharedPoolId } from '../../services/core/pool.ts';
 import { createKubernetesClient } from '../../services/ports/fleet/kubernetes-client.ts';
 import { createHttpFleetProtocol } from '../../services/ports/fleet-protocol/http.ts';
 import type { InstanceReport } from '../../services/ports/fleet-protocol/port.ts';
-import { configOf, recordCapacity } from '../infra/components/capacity.ts';
 import { openApi } from '../support/api.ts';
-import { type KubernetesApi, type KubernetesObject, startKubernetesApi } from '../support/kubernetes-api.ts';
+import { type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts';
 import { type ServiceProcess, startService } from '../support/service-process.ts';
 import { Cluster, podSettings, running } from './pod-world.ts';
+import { stackObjects } from './stack-objects.ts';
 
 let kubernetes: KubernetesApi;
 let folder: string;
 
-const first = ['Namespace', 'PriorityClass', 'ServiceAccount'];
-
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mimeo-directors-'));
-  const { resources } = await recordCapacity(configOf({ tiers: { cpu: { max: 5 } } }));
-  const objects = resources
-    .filter(({ type }) => type.startsWith('kubernetes:'))
-    .map(({ inputs }) => inputs as unknown as KubernetesObject)
-    .sort((a, b) => Number(first.includes(b.kind)) - Number(first.includes(a.kind)));
+  const objects = await stackObjects({ tiers: { cpu: { max: 5 } } });
   kubernetes = await startKubernetesApi();
   await kubernetes.apply(objects);
 });

@@ -6,22 +6,15 @@ import {
   type Watched,
 } from '../../services/ports/fleet/kubernetes-client.ts';
 import { lead } from '../../services/ports/fleet/leader.ts';
-import { configOf, recordCapacity } from '../infra/components/capacity.ts';
-import { type KubernetesApi, type KubernetesObject, startKubernetesApi } from '../support/kubernetes-api.ts';
+import { type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts';
 import { type PodObject, PodWorld, podsPath, somePool, strangePod, within } from './pod-world.ts';
+import { stackObjects } from './stack-objects.ts';
 
 let api: KubernetesApi;
 
-const first = ['Namespace', 'PriorityClass', 'ServiceAccount'];
-
 beforeAll(async () => {
-  const { resources } = await recordCapacity(
-    configOf({ tiers: { cpu: { max: 20 }, 'gpu-t4': { max: 2 } }, models: { maxInstances: 50 } }),
-  );
-  const objects = resources
-    .filter(({ type }) => type.startsWith('kubernetes:'))
-    .map(({ inputs }) => inputs as unknown as KubernetesObject)
-    .sort((a, b) => Number(first.includes(b.kind)) - Number(first.includes(a.kind)));
+  const tiers = { cpu: { max: 20 }, 'gpu-t4': { max: 2 } };
+  const objects = await stackObjects({ tiers, models: { maxInstances: 50 } });
   api = await startKubernetesApi();
   await api.apply(objects);
 });

@@ -14,9 +14,9 @@ import type { Pool } from '../../core/pool.ts';
 import { serverEnvironment } from './cog-server.ts';
 
 /** Label of everything of one pool: its name in the cluster. */
-export const poolLabel = 'mimeo.dev/pool';
+const poolLabel = 'mimeo.dev/pool';
 /** Annotation of a pod and of its owner: the pool's id. */
-export const poolIdAnnotation = 'mimeo.dev/pool-id';
+const poolIdAnnotation = 'mimeo.dev/pool-id';
 /** Annotation of a pod and of its owner: the pool as JSON. */
 export const poolAnnotation = 'mimeo.dev/pool';
 /** Annotation of a pod that was told to drain: when, as epoch ms. It outlives the director that told it. */
