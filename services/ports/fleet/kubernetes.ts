@@ -237,7 +237,7 @@ class Pods implements KubernetesFleet {
     if (pool.image === undefined) {
       throw new ProblemError(
         'invalid_request',
-        `Version ${pool.version} of ${pool.model} was made of a folder, which runs on one machine only: a cluster needs an image. Push one (mimeo push --image) and use the version that this makes.`,
+        `Version ${pool.version} of ${pool.model} was made of a folder, which runs on one machine only: a cluster needs an image. Push one to a registry that the cluster reads (npx mimeo push), and use the version that this makes.`,
       );
     }
     if (this.#options.pods.shares[pool.hardware] === undefined) {
