@@ -162,6 +162,7 @@ class Pods implements KubernetesFleet {
   async apply(pool: Pool, replicas: number): Promise<void> {
     await this.#listed;
     if (this.#isClosed) return;
+    this.#mustLead();
     const work: Promise<void>[] = [];
     for (const { id, phase } of this.#of(pool.id)) {
       if (phase === 'failed' && this.#seenFailures.has(id)) work.push(this.#clear(id));
@@ -236,7 +237,7 @@ class Pods implements KubernetesFleet {
     if (pool.image === undefined) {
       throw new ProblemError(
         'invalid_request',
-        `Version ${pool.version} of ${pool.model} was made of a folder, which runs on one machine only: a cluster needs an image. Push one (mimeo push --image) and use the version that this makes.`,
+        `Version ${pool.version} of ${pool.model} was made of a folder, which runs on one machine only: a cluster needs an image. Push one to a registry that the cluster reads (npx mimeo push), and use the version that this makes.`,
       );
     }
     if (this.#options.pods.shares[pool.hardware] === undefined) {
@@ -313,10 +314,13 @@ class Pods implements KubernetesFleet {
     body: unknown,
     contentType?: 'application/apply-patch+yaml' | 'application/merge-patch+json',
   ): Promise<unknown> {
-    if (this.#options.mayAct?.() === false) {
-      throw new ProblemError('unavailable', 'This director leads no more: it changes nothing.');
-    }
+    this.#mustLead();
     return await this.#client.request(method, path, { body, ...(contentType ? { contentType } : {}) });
+  }
+
+  #mustLead(): void {
+    if (this.#options.mayAct?.() !== false) return;
+    throw new ProblemError('unavailable', 'This director leads no more: it changes nothing.');
   }
 
   async #clear(name: string): Promise<void> {
