@@ -1,5 +1,6 @@
 import { afterSetups, type Breaker, closedBreaker, type SetupFailure } from './breaker.ts';
 import type { Instance } from './pool.ts';
+import { type RecentNeed, unknownNeed } from './recent-need.ts';
 
 /** Setup times that are remembered of a pool. */
 const rememberedSetups = 20;
@@ -13,6 +14,7 @@ export interface ScalingMemory {
   readonly booting: readonly string[];
   /** Ids of instances that are still there and whose setup has been counted. */
   readonly counted: readonly string[];
+  readonly recentNeed: RecentNeed;
 }
 
 export const emptyMemory: ScalingMemory = {
@@ -20,6 +22,7 @@ export const emptyMemory: ScalingMemory = {
   setupSeconds: [],
   booting: [],
   counted: [],
+  recentNeed: unknownNeed,
 };
 
 /** Whether an instance is on its way to serving. */
@@ -52,6 +55,7 @@ export function remember(memory: ScalingMemory, instances: readonly Instance[], 
     setupSeconds: [...memory.setupSeconds, ...seconds].slice(-rememberedSetups),
     booting,
     counted,
+    recentNeed: memory.recentNeed,
   };
 }
 
