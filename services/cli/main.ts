@@ -16,6 +16,7 @@ import { registryCommand } from './commands/registry.ts';
 import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
 import { runnerCommand } from './commands/runner.ts';
+import { simulateCommand } from './commands/simulate.ts';
 import { tokensCommand } from './commands/tokens.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { CliError, exitCodes } from './failure.ts';
@@ -75,6 +76,7 @@ const commands = [
   ledgerCommand,
   dlqCommand,
   planCommand,
+  simulateCommand,
   doctorCommand,
 ];
 for (const command of commands) {
