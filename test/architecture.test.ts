@@ -83,6 +83,7 @@ test.each([
   ['services/local/app.ts', "import { x } from '../api/app.ts';"],
   ['services/cli/push.ts', "import { packFolder } from '../registrar/pack.ts';"],
   ['services/cli/commands/plan.ts', "import type { Plan } from '../../../infra/plan/plan.ts';"],
+  ['services/cli/commands/simulate.ts', "import { compare } from '../../simulator/compare.ts';"],
   ['services/api/app.ts', "// import { x } from '../local/app.ts';\n/* import '../local/app.ts'; */"],
 ])('%s may say %j', (path, text) => {
   expect(violation(path, text)).toBeUndefined();

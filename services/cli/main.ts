@@ -17,6 +17,7 @@ import { rmCommand } from './commands/rm.ts';
 import { runCommand } from './commands/run.ts';
 import { runnerCommand } from './commands/runner.ts';
 import { runnerTokensCommand } from './commands/runner-tokens.ts';
+import { simulateCommand } from './commands/simulate.ts';
 import { tokensCommand } from './commands/tokens.ts';
 import { warmCommand } from './commands/warm.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
@@ -79,6 +80,7 @@ const commands = [
   ledgerCommand,
   dlqCommand,
   planCommand,
+  simulateCommand,
   doctorCommand,
 ];
 for (const command of commands) {

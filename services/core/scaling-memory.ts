@@ -1,5 +1,6 @@
 import { afterSetups, type Breaker, closedBreaker, type SetupFailure } from './breaker.ts';
 import type { Boot, Instance } from './pool.ts';
+import { type RecentNeed, unknownNeed } from './recent-need.ts';
 
 /** Setup times that are remembered of a pool. */
 const rememberedSetups = 20;
@@ -15,6 +16,7 @@ export interface ScalingMemory {
   readonly booting: readonly Booting[];
   /** Ids of instances that are still there and whose setup has been counted. */
   readonly counted: readonly string[];
+  readonly recentNeed: RecentNeed;
 }
 
 interface Booting {
@@ -34,6 +36,7 @@ export const emptyMemory: ScalingMemory = {
   boots: [],
   booting: [],
   counted: [],
+  recentNeed: unknownNeed,
 };
 
 /** Whether an instance is on its way to serving. */
@@ -74,6 +77,7 @@ export function remember(memory: ScalingMemory, instances: readonly Instance[], 
     boots: [...memory.boots, ...boots].slice(-rememberedSetups),
     booting,
     counted,
+    recentNeed: memory.recentNeed,
   };
 }
 

@@ -1,6 +1,7 @@
 import { type Breaker, mayStart } from './breaker.ts';
 import { mean, percentile } from './percentile.ts';
 import type { Instance } from './pool.ts';
+import { mostNeeded, needReviewAt, noteNeed, type RecentNeed } from './recent-need.ts';
 import { isStarting, remember, type ScalingMemory } from './scaling-memory.ts';
 
 /** What the owner of a pool wants of it. */
@@ -11,7 +12,7 @@ export interface ScalingPolicy {
   readonly max: number;
   /** Instances that are kept free beside those that work, for as long as there is work. */
   readonly buffer: number;
-  /** Seconds without work after which an instance is stopped. */
+  /** Seconds without work after which an instance is stopped, and after which those are that were not needed in them. */
   readonly idleSeconds: number;
   /**
    * Seconds in which new instances should be through with what the present ones leave them. null: as long as a setup
@@ -62,8 +63,9 @@ export interface Decision {
 
 /**
  * How many instances a pool should have. Pure: processes, Kubernetes and the simulator all run this function.
- * It starts at once what work asks for and pays, counts what is starting already, and stops only instances that have
- * been idle for the policy's time, the longest idle first. Instances that work or boot are never among those.
+ * It starts at once what work asks for and pays, counts what is starting already, and stops only instances that are
+ * idle: those that have been for the policy's time, and as many as were not needed at any moment of that time, the
+ * longest idle first. Instances that work or boot are never among those.
  * @param sample null where the pool could not be looked at in full: then nothing changes
  * @param memory what the decision before returned, at first `emptyMemory`
  */
@@ -76,11 +78,17 @@ export function desiredReplicas(
     const reason = 'the pool could not be looked at: nothing is changed';
     return { replicas: null, action: 'hold', reason, reviewAt: null, memory };
   }
-  const remembered = remember(memory, sample.instances, sample.now);
   const fleet = census(sample, policy);
+  const recentNeed = noteNeed(
+    memory.recentNeed,
+    fleet.starting + neededNow(sample),
+    sample.now,
+    policy.idleSeconds * 1000,
+  );
+  const remembered = { ...remember(memory, sample.instances, sample.now), recentNeed };
   const broke = sample.remainingBudgetMicroUsd !== null && sample.remainingBudgetMicroUsd <= 0;
   const wish = broke ? 0 : wanted(sample, policy, fleet, percentile(remembered.setupSeconds, 0.5));
-  const facts: Facts = { sample, policy, fleet, wish, broke, breaker: remembered.breaker };
+  const facts: Facts = { sample, policy, fleet, wish, broke, breaker: remembered.breaker, recentNeed };
   const replicas = reachable(facts);
   return { replicas, ...explain(facts, replicas), reviewAt: reviewAt(facts), memory: remembered };
 }
@@ -94,12 +102,30 @@ interface Facts {
   /** Whether the budget is used up. */
   readonly broke: boolean;
   readonly breaker: Breaker;
+  readonly recentNeed: RecentNeed;
 }
 
-function reachable({ sample, policy, fleet, wish, broke, breaker }: Facts): number {
-  const stoppable = broke ? fleet.idle.length : fleet.expired;
+function reachable(facts: Facts): number {
+  const { sample, policy, fleet, wish, broke, breaker } = facts;
+  const stoppable = broke ? fleet.idle.length : Math.max(fleet.expired, spare(facts));
   const most = fleet.live + mayStart(breaker, fleet.starting, sample.now);
   return Math.min(policy.max, most, Math.max(wish, fleet.live - stoppable));
+}
+
+/** Idle instances without which all jobs would have had a place, at every moment of the policy's idle time. */
+function spare({ sample, policy, fleet, recentNeed }: Facts): number {
+  const most = mostNeeded(recentNeed, sample.now, policy.idleSeconds * 1000);
+  if (most === null) return 0;
+  // A run may be shorter than the time between two looks: whoever has just worked is needed.
+  const needed = fleet.expired < fleet.idle.length ? Math.max(1, most) : most;
+  return Math.min(fleet.idle.length, Math.max(0, fleet.live - needed));
+}
+
+/** Instances that would do if each job that waits or runs had a place of one, and no place were left free. */
+function neededNow({ queued, running, concurrency, instances }: Sample): number {
+  // Runners tell of a run sooner than the count of running jobs does.
+  const seen = instances.reduce((sum, instance) => sum + instance.running, 0);
+  return Math.ceil((queued + Math.max(running, seen)) / concurrency);
 }
 
 interface Census {
@@ -124,7 +150,7 @@ function census({ instances, now }: Sample, policy: ScalingPolicy): Census {
     starting,
     busy: ready.length - idle.length,
     idle,
-    expired: idle.filter((since) => now - since >= policy.idleSeconds * 1000).length,
+    expired: idle.filter((since) => since + policy.idleSeconds * 1000 <= now).length,
   };
 }
 
@@ -191,9 +217,13 @@ function whyMore({ sample, policy, fleet, breaker }: Facts, replicas: number): s
   return `${policy.buffer} more than those that work are kept${again}${atLimit}`;
 }
 
-function whyFewer({ policy, fleet, broke }: Facts, stop: number): string {
+function whyFewer(facts: Facts, stop: number): string {
+  const { policy, fleet, broke } = facts;
   if (broke) return budgetUsedUp;
-  if (fleet.expired < stop) return `the limit is ${policy.max}`;
+  if (fleet.expired < stop) {
+    if (spare(facts) < stop) return `the limit is ${policy.max}`;
+    return `${times(fleet.live - stop, 'instance')} would have done for ${policy.idleSeconds} s`;
+  }
   return `${times(stop, 'instance')} had nothing to do for ${policy.idleSeconds} s`;
 }
 
@@ -224,8 +254,12 @@ function times(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-function reviewAt({ sample, policy, fleet, breaker, wish }: Facts): number | null {
-  const moments = fleet.idle.map((since) => since + policy.idleSeconds * 1000);
+function reviewAt({ sample, policy, fleet, breaker, wish, recentNeed }: Facts): number | null {
+  const idleMs = policy.idleSeconds * 1000;
+  const moments = fleet.idle.map((since) => since + idleMs);
+  if (fleet.idle.length > 0 && fleet.live > policy.min) {
+    moments.push(needReviewAt(recentNeed, sample.now, idleMs));
+  }
   if (breaker.until !== null && wish > fleet.live) moments.push(breaker.until);
   if (policy.changesAt) moments.push(policy.changesAt);
   const ahead = moments.filter((moment) => moment > sample.now);

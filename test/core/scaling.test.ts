@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { closedBreaker, failuresToOpen, firstCooldownMs } from '../../services/core/breaker.ts';
 import type { Instance } from '../../services/core/pool.ts';
+import { unknownNeed } from '../../services/core/recent-need.ts';
 import {
   type Decision,
   defaultPolicy,
@@ -281,6 +282,13 @@ describe('always', () => {
     boots: fc.constant([]),
     booting: fc.constant([]),
     counted: fc.constant([]),
+    recentNeed: fc.oneof(
+      fc.constant(unknownNeed),
+      fc.record({ instances: fc.nat(8), age: fc.nat(200_000) }).map(({ instances, age }) => ({
+        since: now - age,
+        needs: [{ instances, lastAt: now - Math.floor(age / 2) }],
+      })),
+    ),
   });
   const live = ({ instances }: Sample): number =>
     instances.filter((one) => one.phase === 'ready' || isStarting(one)).length;
