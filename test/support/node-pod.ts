@@ -143,7 +143,13 @@ export class NodePod {
 
   async start(): Promise<void> {
     this.#folder = await mkdtemp(join(tmpdir(), 'mimeo-pod-'));
-    await this.#mount();
+    try {
+      await this.#mount();
+    } catch (error) {
+      // Its folder may have gone with it.
+      if (this.#isGone) return;
+      throw error;
+    }
     await this.#findPorts();
     this.#changed();
     for (const running of this.#containers) {
@@ -221,7 +227,7 @@ export class NodePod {
   }
 
   async #clear(): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 10 });
     this.#cleared.resolve();
   }
 
