@@ -51,7 +51,7 @@ export function modelRoutes(app: OpenAPIHono<ApiEnv>, parts: Parts): void {
     async (context) => {
       const model = newModel(context.req.valid('json'), context.get('caller').account, parts);
       await create(models, model);
-      return context.json(await body(model), 201);
+      return context.json({ ...(await body(model)), scaling: null }, 201);
     },
   );
 
