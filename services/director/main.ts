@@ -112,13 +112,11 @@ async function openCluster(
   const { MIMEO_RUNNER_IMAGE: runnerImage, MIMEO_MACHINES: shares } = env;
   if (runnerImage === undefined || shares === undefined)
     throw new Error('The schema of the environment has a gap');
-  const [{ createKubernetesClient }, { createKubernetesFleet }, { createPrePuller }, { lead }] =
-    await Promise.all([
-      import('../ports/fleet/kubernetes-client.ts'),
-      import('../ports/fleet/kubernetes.ts'),
-      import('../ports/fleet/pre-puller.ts'),
-      import('../ports/fleet/leader.ts'),
-    ]);
+  const [{ createKubernetesClient }, { createKubernetesFleet }, { lead }] = await Promise.all([
+    import('../ports/fleet/kubernetes-client.ts'),
+    import('../ports/fleet/kubernetes.ts'),
+    import('../ports/fleet/leader.ts'),
+  ]);
   const client = createKubernetesClient();
   const identity = `${hostname()}-${randomBytes(4).toString('hex')}`;
   logger.info({ identity }, 'waiting until no other director leads');
@@ -140,7 +138,6 @@ async function openCluster(
   if (!leadership) return undefined;
   const protocol = createHttpFleetProtocol({ url: env.MIMEO_URL, token: tokenOf(env) });
   const reports = new RunnerReports(protocol);
-  const prePuller = createPrePuller({ client, mayAct: () => leadership.holds(), logger });
   const fleet = createKubernetesFleet({
     client,
     reports,
@@ -156,23 +153,7 @@ async function openCluster(
     mayAct: () => leadership.holds(),
     logger,
   });
-  return {
-    fleet,
-    reports,
-    protocol: {
-      ...protocol,
-      async demand(request, signal) {
-        const demand = await protocol.demand(request, signal);
-        // Those that were used last come last.
-        prePuller.prepare(demand.pools.map(({ pool }) => pool).reverse());
-        return demand;
-      },
-    },
-    async close() {
-      prePuller.close();
-      await leadership.release();
-    },
-  };
+  return { fleet, protocol, reports, close: async () => leadership.release() };
 }
 
 function tokenOf({ MIMEO_DIRECTOR_TOKEN: token, MIMEO_DIRECTOR_TOKEN_FILE: file }: DirectorEnv) {

@@ -182,7 +182,7 @@ export const demandSchema = z.object({
   /** Reports of instances where they were asked for, each instance's newest; some may come twice. */
   reports: z.array(receivedReportSchema).optional(),
 });
-/** Every pool that has unfinished jobs, or had some in the last day; the one that got a job last, to the minute, last. */
+/** Every pool that has unfinished jobs, or had some in the last minutes. */
 export type Demand = z.infer<typeof demandSchema>;
 export type PoolDemand = Demand['pools'][number];
 

@@ -82,8 +82,7 @@ const runsFolder = '/tmp/coglet';
 /** Most memory that processes of a model may share, by which PyTorch's loaders hand data over. */
 const mostSharedMemoryMib = 8192;
 
-/** What no container of a model's pod may do. */
-export const harmless = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+const harmless = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
 
 /** What all of a pool's pods belong to: once it is deleted, Kubernetes deletes them too. */
 export function ownerOf(pool: Pool): Manifest {
