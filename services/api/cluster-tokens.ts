@@ -73,7 +73,8 @@ export class ClusterTokens {
 
 function runnerOf(payload: JWTPayload, pool: string): FleetIdentity {
   const claims = podClaimsSchema.safeParse(payload);
-  if (claims.success && isPodOf(pool, claims.data['kubernetes.io'].pod.name)) return { role: 'runner', pool };
+  const pod = claims.data?.['kubernetes.io'].pod.name;
+  if (pod !== undefined && isPodOf(pool, pod)) return { role: 'runner', pool, pod };
   throw new ProblemError('forbidden', 'The token is of a pod of another pool.');
 }
 

@@ -46,7 +46,12 @@ const putUrlSeconds = 900;
 
 /** Who speaks the fleet protocol: a runner of one pool, or the director. */
 export type FleetIdentity =
-  | { readonly role: 'runner'; readonly pool: string }
+  | {
+      readonly role: 'runner';
+      readonly pool: string;
+      /** The pod that it is in, which is its instance; absent outside of a cluster. */
+      readonly pod?: string | undefined;
+    }
   | { readonly role: 'director' };
 
 /** How often what a running job has put out is stored. */
@@ -121,7 +126,10 @@ export class Dispatch {
       report: async (report) => this.#report(runnersPool(identity), report),
       placeFile: async (request) => this.#placeFile(runnersPool(identity), request),
       giveBack: async (ref) => this.#giveBack(runnersPool(identity), ref),
-      reportInstance: async (report) => this.#reportInstance(runnersPool(identity), report),
+      reportInstance: async (report) => {
+        mustBePod(identity, report.instance);
+        await this.#reportInstance(runnersPool(identity), report);
+      },
       drain: async (request) => {
         mustBeDirector(identity);
         await this.#drain(request);
@@ -394,6 +402,12 @@ export class Dispatch {
 function runnersPool(identity: FleetIdentity): string {
   if (identity.role !== 'runner') throw new ProblemError('forbidden', 'Only a runner may make this call.');
   return identity.pool;
+}
+
+/** Only a cluster's director goes by reports. Others could fill its memory with instances that there are not. */
+function mustBePod(identity: FleetIdentity, instance: string): void {
+  if (identity.role === 'runner' && identity.pod === instance) return;
+  throw new ProblemError('forbidden', 'Only a runner in a pod may make this call, and of its own instance.');
 }
 
 function mustBeDirector(identity: FleetIdentity): void {

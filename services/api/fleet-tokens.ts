@@ -6,7 +6,7 @@ import type { FleetIdentity } from './dispatch.ts';
 const prefix = 'mft';
 
 const identitySchema = z.discriminatedUnion('role', [
-  z.object({ role: z.literal('runner'), pool: z.string() }),
+  z.object({ role: z.literal('runner'), pool: z.string(), pod: z.string().optional() }),
   z.object({ role: z.literal('director') }),
 ]);
 

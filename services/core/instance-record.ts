@@ -51,7 +51,8 @@ export function seen(
   const since = phases.length === 0 ? startedAt : phase === 'ready' ? (readyAt ?? at) : at;
   return {
     ...{ id, pool: pool.id, account, model, version, hardware, startedAt, readyAt, failure },
-    endedAt: record?.endedAt ?? null,
+    // Whoever says that it is gone and is contradicted was late.
+    endedAt: null,
     phases: phases.at(-1)?.phase === phase ? phases : [...phases, { phase, at: since }],
   };
 }

@@ -51,6 +51,8 @@ interface Tracked {
   told: { readonly what: string; readonly at: number };
   /** The answer to `demand` whose waiting jobs were refused last; infinite while they are being refused. */
   refusedLook: number;
+  /** Why the fleet did not do what it was told last; empty where it did. */
+  trouble: string;
 }
 
 interface Plan {
@@ -211,7 +213,7 @@ class Loop implements Director {
   }
 
   #track(pool: Pool, memory: ScalingMemory = emptyMemory): void {
-    this.#tracked.set(pool.id, { pool, memory, told: { what: '', at: 0 }, refusedLook: 0 });
+    this.#tracked.set(pool.id, { pool, memory, told: { what: '', at: 0 }, refusedLook: 0, trouble: '' });
   }
 
   #share(plans: readonly Plan[]): ReadonlyMap<string, number> {
@@ -244,7 +246,9 @@ class Loop implements Director {
           try {
             await this.#fleet.apply(withoutScaling(tracked.pool), replicas);
             tracked.told = { what, at: this.#now() };
+            tracked.trouble = '';
           } catch (error) {
+            tracked.trouble = error instanceof Error ? error.message : String(error);
             errors.push(error);
           }
         }),
@@ -253,16 +257,18 @@ class Loop implements Director {
     return errors;
   }
 
-  #report({ tracked, instances, decision }: Plan, share: number): void {
-    const { pool, memory } = tracked;
+  #report({ tracked, instances, live, decision }: Plan, share: number): void {
+    const { pool, memory, trouble } = tracked;
     const { until, last } = memory.breaker;
     const cut = decision.replicas !== null && share < decision.replicas;
     const open = until !== null && last !== null && until > this.#now();
+    const shared = cut ? ` (${share} of them: the fleet's places are shared)` : '';
+    const refused = share > live && trouble !== '' ? `. They cannot be started: ${trouble}` : '';
     const state: PoolState = {
       pool: pool.id,
       at: this.#now(),
       desired: share,
-      reason: cut ? `${decision.reason} (${share} of them: the fleet's places are shared)` : decision.reason,
+      reason: `${decision.reason}${shared}${refused}`,
       instances: [...instances],
       breaker: open ? { until, message: last.message, setupLogs: last.setupLogs } : null,
       setupSeconds: [...memory.setupSeconds],

@@ -76,9 +76,14 @@ export class InstanceReporter {
       this.#failures = 0;
       this.#next();
     } catch (error) {
-      // A release before this one, which takes none.
-      if (error instanceof ProblemError && error.code === 'not_found') this.close();
       if (this.#closed) return;
+      // An api of the release before, which takes none; the next may be of this one.
+      if (error instanceof ProblemError && error.code === 'not_found') {
+        this.#told = report;
+        this.#toldAt = this.#now();
+        this.#next();
+        return;
+      }
       if (this.#failures === 0) this.#options.onProblem?.(error);
       this.#timer = setTimeout(() => this.#next(), backoffMs(this.#failures));
       this.#failures += 1;

@@ -88,7 +88,9 @@ it('an order to drain and a report reach whom they are for through other process
   const other = anotherDispatch();
   await other.start();
   const director = other.protocolFor({ role: 'director' });
-  const [here, there] = [test.api.dispatch, other].map((one) => one.protocolFor({ role: 'runner', pool }));
+  const [here, there] = [test.api.dispatch, other].map((one) =>
+    one.protocolFor({ role: 'runner', pool, pod: 'i' }),
+  );
   await director.demand({ waitSeconds: 0 });
 
   const hearing = director.demand({ waitSeconds: 20, reportsAfter: 0 });

@@ -532,39 +532,50 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
       setupLogs: '',
       ...over,
     });
+    /** As whoever is in the pod that it is about. */
+    const reportInstance = async (report: InstanceReport, of = pool) =>
+      binding.as({ role: 'runner', pool: of, pod: report.instance }).reportInstance(report);
     const reportsAfter = async (after: number) =>
       (await director.demand({ waitSeconds: 0, reportsAfter: after })).reports;
 
     it('reaches the director, with its pool and when it came', async () => {
       const report = aReport({ phase: 'ready', readyAt: 7, running: 1, broken: 'It died.', setupLogs: 'l' });
-      await runner.reportInstance(report);
+      await reportInstance(report);
 
       expect(await reportsAfter(0)).toMatchObject([{ ...report, pool, receivedAt: test.clock.now }]);
+    });
+
+    it('is taken of the pod alone that it is about', async () => {
+      const inAnother = binding.as({ role: 'runner', pool, pod: 'instance-2' });
+      for (const other of [runner, inAnother])
+        await expect(other.reportInstance(aReport())).rejects.toMatchObject({ code: 'forbidden' });
+
+      expect(await reportsAfter(0)).toEqual([]);
     });
 
     it('wakes the director up', async () => {
       await director.demand({ waitSeconds: 0 });
       const waiting = director.demand({ waitSeconds: 20, reportsAfter: 0 });
       await arrived();
-      await runner.reportInstance(aReport());
+      await reportInstance(aReport());
 
       expect((await woken(waiting)).reports).toMatchObject([{ instance, phase: 'setup' }]);
     });
 
     it('takes the place of the one before', async () => {
-      await runner.reportInstance(aReport());
+      await reportInstance(aReport());
       test.clock.now += 1000;
       const failure = { code: 'setup_failed', message: 'It raised.' } as const;
-      await runner.reportInstance(aReport({ phase: 'failed', failure }));
+      await reportInstance(aReport({ phase: 'failed', failure }));
 
       expect(await reportsAfter(0)).toMatchObject([{ phase: 'failed', failure }]);
     });
 
     it('is told of since a moment, and only where reports are asked for', async () => {
       const first = test.clock.now;
-      await runner.reportInstance(aReport());
+      await reportInstance(aReport());
       test.clock.now += 1000;
-      await runner.reportInstance(aReport({ instance: 'instance-2' }));
+      await reportInstance(aReport({ instance: 'instance-2' }));
       const named = async (after: number) => (await reportsAfter(after))?.map((one) => one.instance).sort();
 
       expect(await named(first)).toEqual([instance, 'instance-2']);
@@ -574,8 +585,8 @@ export function fleetProtocolContract(bind: (test: TestApi) => Promise<FleetBind
     });
 
     it("is its own pool's, whatever it names: another's instance of that name is left alone", async () => {
-      await runner.reportInstance(aReport({ phase: 'ready' }));
-      await binding.as({ role: 'runner', pool: otherPool }).reportInstance(aReport({ phase: 'drained' }));
+      await reportInstance(aReport({ phase: 'ready' }));
+      await reportInstance(aReport({ phase: 'drained' }), otherPool);
 
       const byPool = new Map((await reportsAfter(0))?.map((one) => [one.pool, one.phase]));
       expect(byPool).toEqual(

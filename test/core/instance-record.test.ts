@@ -64,6 +64,14 @@ describe('a record', () => {
   });
 });
 
+it('an instance that was gone and is seen again has not ended', () => {
+  const once = seen(undefined, pool, instance({ phase: 'ready', readyAt: 2 }), 1500);
+
+  expect(
+    seen({ ...once, endedAt: 2000 }, pool, instance({ phase: 'ready', readyAt: 2 }), 3000).endedAt,
+  ).toBeNull();
+});
+
 describe('the end of an instance', () => {
   it('is when it was missed, soon after it was seen', () => {
     expect(endOf(instance({ phase: 'ready' }), look(10_000, []), look(70_000, []))).toBe(70_000);

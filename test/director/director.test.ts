@@ -300,10 +300,12 @@ describe('trouble', () => {
     world.submit(pool);
     await pass(100);
     expect(world.instancesOf(pool)).toHaveLength(0);
+    expect(world.reports.at(-1)?.state.reason).toContain('They cannot be started: fork failed');
 
     world.applyError = undefined;
     await pass(500);
     expect(world.instancesOf(pool)).toHaveLength(1);
+    expect(world.reports.at(-1)?.state.reason).not.toContain('fork failed');
   });
 
   test('nothing is decided after close', async () => {

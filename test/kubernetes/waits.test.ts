@@ -112,7 +112,7 @@ it('of two directors one brings an instance up, and when it is killed the other 
   await waits('image');
   await cluster.setStatus(name, running);
   await waits('setup');
-  const runnerToken = fleetTokens.mint({ role: 'runner', pool: pool.id }, 3600);
+  const runnerToken = fleetTokens.mint({ role: 'runner', pool: pool.id, pod: name }, 3600);
   const runner = createHttpFleetProtocol({ url, token: runnerToken });
   await runner.reportInstance({ ...ready, instance: name });
   await waits('queued');

@@ -82,7 +82,10 @@ export function tokenRoutes(
       operationId: 'account.tokens.revoke',
       request: { params: z.object({ id: z.string() }) },
       responses: {
-        204: { description: 'It opens nothing from 30 seconds later at the latest' },
+        204: {
+          description:
+            'It opens nothing from 30 seconds later at the latest; a machine that it has lent stops within six minutes',
+        },
         ...problems(401, 404),
       },
     }),

@@ -118,6 +118,7 @@ export const stopListSchema = z.object({
 /** Jobs that the runner must stop: canceled, or no longer its own. */
 export type StopList = z.infer<typeof stopListSchema>;
 
+const maxReportedWords = 10_000;
 export const instanceReportSchema = instanceSchema
   .pick({ readyAt: true, running: true, idleSince: true, failure: true, setupLogs: true })
   .extend({
@@ -125,7 +126,7 @@ export const instanceReportSchema = instanceSchema
     /** `drained`: it has ended by an order to do so, and the control plane knows of all of its jobs. */
     phase: z.enum(['setup', 'ready', 'draining', 'drained', 'failed']),
     /** Why it has to be replaced though it was ready; null while it need not be. */
-    broken: z.string().nullable(),
+    broken: z.string().max(maxReportedWords).nullable(),
   });
 /**
  * What a runner says of its instance: when its phase changes, when it was idle for `idleReportSeconds` and when it works

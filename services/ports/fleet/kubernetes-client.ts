@@ -117,7 +117,13 @@ async function sendRequest(
         headers: {
           ...options.headers,
           accept: 'application/json',
-          ...(body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
+          ...(body === undefined
+            ? {}
+            : {
+                'content-type': call.contentType ?? 'application/json',
+                // Node leaves it out for a DELETE, whose body would then be taken for the next request.
+                'content-length': Buffer.byteLength(body),
+              }),
         },
       },
       (response) => {
@@ -170,9 +176,14 @@ function follow(config: KubeConfig, send: KubernetesClient['request'], watched: 
     timer = setTimeout(start, Math.min(firstRetryMs * 2 ** failures, longestRetryMs));
     failures = Math.min(failures + 1, 10);
   };
-  informer.on('add', (object) => watched.set(object));
-  informer.on('update', (object) => watched.set(object));
-  informer.on('delete', (object) => watched.remove(object));
+  // A watch that was taken up where it broke lists nothing.
+  const told = (tell: (object: unknown) => void) => (object: unknown) => {
+    failures = 0;
+    tell(object);
+  };
+  informer.on('add', told(watched.set));
+  informer.on('update', told(watched.set));
+  informer.on('delete', told(watched.remove));
   informer.on('error', again);
   start();
   return () => {

@@ -77,7 +77,9 @@ interface Drain {
   /** Epoch ms. */
   readonly since: number;
   isMarked: boolean;
-  /** When it was last told so, and when its pod was last deleted; epoch ms. */
+  /** When this director first told it so; null before the control plane took the order. Epoch ms, as all times here. */
+  orderedAt: number | null;
+  /** When it was last told so, and when its pod was last deleted. */
   toldAt: number;
   deletedAt: number;
 }
@@ -335,8 +337,14 @@ class Pods implements KubernetesFleet {
   }
 
   async #delete(name: string): Promise<void> {
-    const uid = this.#pods.get(name)?.pod.metadata.uid;
-    const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...(uid ? { preconditions: { uid } } : {}) };
+    const pod = this.#pods.get(name)?.pod;
+    const body = {
+      apiVersion: 'v1',
+      kind: 'DeleteOptions',
+      ...(pod ? { preconditions: { uid: pod.metadata.uid } } : {}),
+      // Nobody is left to say that it has ended, and until then it would count against the quota.
+      ...(this.#goneNodes.has(pod?.spec.nodeName ?? '') ? { gracePeriodSeconds: 0 } : {}),
+    };
     try {
       await this.#write('DELETE', `${api}/pods/${name}`, body);
     } catch (error) {
@@ -347,7 +355,7 @@ class Pods implements KubernetesFleet {
 
   #drain(name: string): void {
     if (this.#drains.has(name)) return;
-    this.#drains.set(name, { since: this.#now(), isMarked: false, toldAt: 0, deletedAt: 0 });
+    this.#drains.set(name, { since: this.#now(), isMarked: false, orderedAt: null, toldAt: 0, deletedAt: 0 });
     this.#changed();
   }
 
@@ -359,9 +367,9 @@ class Pods implements KubernetesFleet {
       if (deletionTimestamp != null || this.#cleared.has(name)) continue;
       const said = this.#reports.of(name);
       const since = annotations[drainAnnotation];
-      if (!this.#drains.has(name) && (since !== undefined || isDone(said))) {
+      if (!this.#drains.has(name) && (since !== undefined || isDone(said) || hasLeft(pod, said))) {
         const order = { since: Number(since) || this.#now(), isMarked: since !== undefined };
-        this.#drains.set(name, { ...order, toldAt: 0, deletedAt: 0 });
+        this.#drains.set(name, { ...order, orderedAt: null, toldAt: 0, deletedAt: 0 });
       }
       const drain = this.#drains.get(name);
       if (!drain || this.#busy.has(name)) continue;
@@ -380,7 +388,9 @@ class Pods implements KubernetesFleet {
   async #tend(pod: Pod, drain: Drain, said: SaidByRunner | undefined): Promise<void> {
     const { name } = pod.metadata;
     const now = this.#now();
-    const isSilent = said?.phase !== 'draining' && now - drain.since > patienceMs;
+    // Whoever could not hear the order, or whose answer cannot be heard, is not silent.
+    const isSilent =
+      said?.phase !== 'draining' && drain.orderedAt !== null && now - drain.orderedAt > patienceMs;
     if (hasEnded(pod) || isDone(said) || isSilent) {
       if (now - drain.deletedAt < repeatMs) return;
       drain.deletedAt = now;
@@ -390,8 +400,11 @@ class Pods implements KubernetesFleet {
     if (said?.phase === 'draining' || now - drain.toldAt < repeatMs) return;
     drain.toldAt = now;
     const pool = this.#pods.get(name)?.pool.id;
-    const order = pool && this.#reports.drain({ pool, instance: name, graceSeconds: patientSeconds });
-    await Promise.all([order, drain.isMarked ? undefined : this.#mark(name, drain)]);
+    const order = async () => {
+      if (pool) await this.#reports.drain({ pool, instance: name, graceSeconds: patientSeconds });
+      drain.orderedAt ??= now;
+    };
+    await Promise.all([order(), drain.isMarked ? undefined : this.#mark(name, drain)]);
   }
 
   /** Writes down that it was told to drain, for the next director, and that its machine need not be kept for it. */
@@ -566,9 +579,15 @@ class Pods implements KubernetesFleet {
   }
 }
 
+/** Whether an instance has ended after it drained by itself, as its machine's end had it do. */
+function hasLeft(pod: Pod, said: SaidByRunner | undefined): boolean {
+  return hasEnded(pod) && said?.phase === 'draining' && said.readyAt !== null;
+}
+
 /** Whether nothing more is to be expected of an instance that was not set up in vain. */
 function isDone(said: SaidByRunner | undefined): boolean {
-  return said?.phase === 'drained' || (said?.broken ?? null) !== null;
+  if (said === undefined || said.readyAt === null) return false;
+  return said.phase === 'drained' || said.broken !== null;
 }
 
 function askedFor(id: string, { pool, at }: { readonly pool: Pool; readonly at: number }): Instance {

@@ -73,7 +73,7 @@ const drainPort = 8081;
 /** Seconds that a model gets to end by itself once its runner has drained. */
 const endSeconds = 15;
 /** What a runner takes; Node keeps about 90 MiB, and files go through it in pieces. */
-const runnerShare = { cpuMillis: 100, memoryMib: 256, ephemeralMib: 64 };
+const runnerShare = { cpuMillis: 100, memoryMib: 512, ephemeralMib: 64 };
 const tokenFolder = '/var/run/secrets/mimeo';
 /** Kubernetes puts a new token there once four fifths of this are over. */
 const tokenSeconds = 3600;

@@ -128,9 +128,7 @@ export function instanceOf(pool: Pick<Pool, 'id'>, seen: Seen): Instance {
     seen.isLeaving ||
     pod.metadata.deletionTimestamp != null ||
     pod.metadata.annotations[drainAnnotation] !== undefined ||
-    said?.phase === 'draining' ||
-    said?.phase === 'drained' ||
-    (said?.broken ?? null) !== null;
+    (said !== undefined && said.readyAt !== null && isLeavingBy(said));
   const failure = isLeaving ? null : failureOf(seen);
   const detail = failure ? undefined : detailOf(seen);
   const phase = failure ? 'failed' : isLeaving ? 'draining' : phaseOf(seen);
@@ -149,9 +147,16 @@ export function instanceOf(pool: Pick<Pool, 'id'>, seen: Seen): Instance {
   };
 }
 
+/** Whether an instance that served says that it goes. One that never did has failed, whatever it says of its end. */
+function isLeavingBy({ phase, broken }: SaidByRunner): boolean {
+  return phase === 'draining' || phase === 'drained' || broken !== null;
+}
+
 function phaseOf({ pod, said }: Seen): 'node' | 'image' | 'setup' | 'ready' {
   if (said?.phase === 'ready') return 'ready';
-  if (said || modelOf(pod)?.state?.running) return 'setup';
+  // Its runner speaks before its own image is there.
+  const state = modelOf(pod)?.state;
+  if (state?.running || state?.terminated) return 'setup';
   return pod.spec.nodeName == null ? 'node' : 'image';
 }
 
@@ -162,10 +167,16 @@ function failureOf(seen: Seen): Failure | null {
     (machineTrouble === undefined ? null : { code: 'platform_error', message: machineTrouble }) ??
     deathOf(pod, said) ??
     (said?.phase === 'failed' ? (said.failure ?? unexplained) : null) ??
+    (said?.phase === 'drained' && said.readyAt === null ? toldToEnd : null) ??
     pullFailureOf(seen)
   );
 }
 
+/** As by a model that asks its own runner to. */
+const toldToEnd: Failure = {
+  code: 'setup_failed',
+  message: 'The instance was told to end while it was being set up, and nobody of the platform had done so.',
+};
 const unexplained: Failure = { code: 'setup_failed', message: 'The setup failed and gave no reason.' };
 
 /** Why Kubernetes has ended a pod, or would not begin it. */
