@@ -5,8 +5,19 @@ import type { RunningPlatform, StartPlatform } from '../support/local-server.ts'
 /** Two seconds of tokens: that the first one comes before the end is then no accident. */
 const slow = { n: 20, delay: 0.1 };
 
+export interface NpmClientOptions {
+  /**
+   * Whether runners can read what a model's server writes. Where they cannot, what a run printed that fails at once is
+   * lost: Cog's answer leaves it out. @default true
+   */
+  readonly readsServerLogs?: boolean;
+}
+
 /** The npm client against a platform of its own, wherever that runs. */
-export function describeNpmClient(start: StartPlatform): void {
+export function describeNpmClient(
+  start: StartPlatform,
+  { readsServerLogs = true }: NpmClientOptions = {},
+): void {
   let server: RunningPlatform;
   let replicate: Replicate;
   const versions: Record<string, string> = {};
@@ -221,7 +232,7 @@ export function describeNpmClient(start: StartPlatform): void {
         retryable: false,
       });
       expect(created.error).toContain('this model always fails');
-      expect(created.logs).toContain('about to raise');
+      if (readsServerLogs) expect(created.logs).toContain('about to raise');
     });
 
     it('are made once for one Idempotency-Key', async () => {

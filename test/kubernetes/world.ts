@@ -105,10 +105,12 @@ export class World {
       issuer: cluster.issuer,
       directorAccount: `${systemNamespace}:${directorAccount}`,
     };
-    const api = await openApi(undefined, { cluster: trust });
+    let url = '';
+    const api = await openApi(undefined, { cluster: trust, publicUrl: () => url });
     const server = createAdaptorServer({ fetch: api.api.fetch }) as Server;
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
+    url = urlOf(server);
     const world = new World(cluster, api, server);
     await cluster.apply(objects);
     return world;
