@@ -18,6 +18,7 @@ const changedInPlace = [
   // A new task definition.
   'api-service',
   'api-tasks-count',
+  'in-cluster-director-deployment',
   'in-cluster-models-quota',
   'in-cluster-models-quota-gpu-t4',
   'tier-cpu-machine',

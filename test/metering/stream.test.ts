@@ -148,7 +148,8 @@ describe('the metering function behind the stream', () => {
           expect(await total()).toMatchObject({ runs: seen.length, costMicroUsd: 200 * seen.length });
         },
       ),
-      { numRuns: 5 },
+      // The same each time: some of what chance brings takes a minute of bisections on a busy machine.
+      { numRuns: 5, seed: 20_261_122 },
     );
     const feed = await cloud.feed({ handler: await startFunction(), filters: meteringFilters, batchSize: 3 });
     await feed.drain();

@@ -44,7 +44,7 @@ export function tokenRoutes(
       path: '/v1/account/tokens',
       operationId: 'account.tokens.create',
       request: { body: jsonBody(createSchema) },
-      responses: { 201: jsonResponse(newTokenSchema, 'The token'), ...problems(401, 409, 422) },
+      responses: { 201: jsonResponse(newTokenSchema, 'The token'), ...problems(400, 401, 409, 422) },
     }),
     async (context) => {
       const { account } = context.get('caller');
