@@ -62,7 +62,7 @@ export async function runRound({ target, clients, seconds }: Round): Promise<Rou
   } finally {
     await pool.close();
     // A bare Cog server keeps a folder for each.
-    for (let number = before + 1; number <= predictions; number++) await removeRunFiles(cogId(number));
+    for (let number = before + 1; number <= predictions; number++) removeRunFiles(cogId(number));
   }
 }
 

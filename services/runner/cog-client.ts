@@ -175,7 +175,7 @@ export class CogClient {
       // Without a reason of our own, a DOMException with its stack is made for each run.
       settled.is = true;
       live?.stop();
-      if (this.#isCoglet) void removeRunFiles(job.id);
+      if (this.#isCoglet) removeRunFiles(job.id);
     }
   }
 
