@@ -7,17 +7,15 @@ const folder = '/tmp/coglet/predictions';
 const everyMs = 20;
 
 const waiting: string[] = [];
-let timer: NodeJS.Timeout | undefined;
 
 /** Removes, soon, what coglet has kept of a run, where its disk is this one. @param id as its server was given it */
 export function removeRunFiles(id: string): void {
   if (!/^[\w-]+$/.test(id)) return;
   waiting.push(id);
-  timer ??= setTimeout(removeAll, everyMs);
+  if (waiting.length === 1) setTimeout(removeAll, everyMs);
 }
 
 function removeAll(): void {
-  timer = undefined;
   for (const id of waiting.splice(0)) {
     try {
       rmSync(join(folder, id), { recursive: true, force: true });

@@ -1,19 +1,7 @@
-/** Chance that repeats itself with its seed (mulberry32). */
-export class Chance {
-  #state: number;
+import { Chance as SeededChance } from '../../services/simulator/chance.ts';
 
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  /** From 0 up to, but not, 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-
+/** Chance that repeats itself with its seed, and what tests draw by it. */
+export class Chance extends SeededChance {
   happens(probability: number): boolean {
     return this.next() < probability;
   }
